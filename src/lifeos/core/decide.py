@@ -1,0 +1,545 @@
+"""What to do next, from the snapshot and what is so now. Pure: no clock, no git, no process.
+
+``decide`` gives either one step of bookkeeping, which makes the state true before anything
+new is begun, or all the attempts and openings that may go on side by side. The tick performs
+them, records what happened, gathers the facts again, and asks again, until nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lifeos.core.canonical import digest_of, short_id
+from lifeos.core.judge import landing_checkpoint
+from lifeos.core.machine import add_spend
+from lifeos.core.policy import (
+    ExpiryThen,
+    Governance,
+    OnGovernanceChange,
+    OnTaskChange,
+    Overlap,
+)
+from lifeos.core.records import Held, Noted, Resolved, Topic
+from lifeos.core.state import Item, Run, RunStatus, Snapshot
+from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Risk, Stage, Trust
+
+DAY = 86_400
+
+
+class TaskFact(Frozen):
+    """A task as main has it now. ``commands`` is the digest of commands that need allowing."""
+
+    id: str
+    title: str
+    digest: str
+    open: bool = True
+    scope: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    risk: Risk = Risk.LOW
+    commands: str = ""
+    ordinal: int = 0
+
+
+class Answer(Frozen):
+    """An answer that counts: it was judged valid before it got here."""
+
+    item: str
+    decision: Decision
+    who: str
+    trust: Trust
+    commit: str
+    comment: str = ""
+    raw: str = ""
+
+
+class Facts(Frozen):
+    """What is so now, gathered from commits by the shell.
+
+    ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` the
+    adopted set and those that runs pin, by digest. ``tasks`` holds the tasks of open runs and
+    ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main that
+    its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
+    the content digest of work trees, ``overlapping`` the runs whose paths main has changed
+    since their approval, ``moved`` the runs for which main moved at all.
+    """
+
+    main: str
+    stop: bool = False
+    governance: str = ""
+    governance_by_approver: bool = False
+    sets: Mapping[str, Governance] = {}
+    tasks: Mapping[str, TaskFact] = {}
+    candidates: tuple[TaskFact, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    landed: Mapping[str, str] = {}
+    lost: frozenset[str] = frozenset()
+    contents: Mapping[str, str] = {}
+    overlapping: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    paid: frozenset[Stage] = frozenset()
+    may_open: int = 0
+    only_task: str = ""
+
+
+class Write(Frozen):
+    """Record this; nothing else happens."""
+
+    record: Held | Resolved | Noted
+
+
+class End(Frozen):
+    """Close the run: assemble its final packet and record it."""
+
+    run: str
+    outcome: CloseOutcome
+    landed: str = ""
+    reason: str = ""
+
+
+class Interrupt(Frozen):
+    """Close a claim whose worker is gone without a result."""
+
+    run: str
+
+
+class Attempt(Frozen):
+    """Claim the next attempt of this run and carry it out."""
+
+    run: str
+    stage: Stage
+    n: int
+    base: str
+    reserved: float = 0.0
+
+
+class OpenRun(Frozen):
+    """Open a run for this task."""
+
+    task: TaskFact
+
+
+Step = Write | End | Interrupt | Attempt | OpenRun
+
+
+def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
+    """The next steps: one of bookkeeping, or all work that may go on; empty when idle."""
+    for rule in _BOOKKEEPING:
+        step = next(rule(snapshot, facts, now), None)
+        if step is not None:
+            return (step,)
+    if facts.stop or not facts.governance:
+        return ()
+    return (*_attempts(snapshot, facts, now), *_openings(snapshot, facts))
+
+
+def rules_of(run: Run, facts: Facts) -> Governance:
+    """The set that the run pins."""
+    return facts.sets[run.governance]
+
+
+# --- bookkeeping, in this order -------------------------------------------------------------
+
+
+def _landed(snapshot: Snapshot, facts: Facts, _now: int) -> Iterator[Step]:
+    for run in snapshot.runs.values():
+        if run.id in facts.landed:
+            yield End(run=run.id, outcome=CloseOutcome.PASS, landed=facts.landed[run.id])
+
+
+def _lost(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    for run in snapshot.runs.values():
+        if run.claim is None:
+            continue
+        grace = rules_of(run, facts).loop.lease.grace
+        if run.id in facts.lost or now > run.claim.lease_until + grace:
+            yield Interrupt(run=run.id)
+
+
+def _answered(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """Reject wins over revise, and revise over approve, when several answers are there."""
+    order = (Decision.REJECT, Decision.REVISE, Decision.APPROVE)
+    for answer in sorted(facts.answers, key=lambda answer: order.index(answer.decision)):
+        if answer.item in snapshot.items:
+            yield Write(
+                record=Resolved(
+                    at=now,
+                    item=answer.item,
+                    decision=answer.decision,
+                    who=answer.who,
+                    trust=answer.trust,
+                    commit=answer.commit,
+                    comment=answer.comment,
+                    raw=answer.raw,
+                    main=facts.main,
+                )
+            )
+
+
+def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    expiry = facts.sets[snapshot.governance].approvals.expiry
+    if expiry.then is not ExpiryThen.REJECT:
+        return
+    for item in snapshot.items.values():
+        if item.expires_at is not None and now >= item.expires_at:
+            yield Write(
+                record=Resolved(
+                    at=now,
+                    item=item.id,
+                    decision=Decision.REJECT,
+                    who="expiry",
+                    comment="nobody answered in time",
+                    main=facts.main,
+                )
+            )
+
+
+def _stop(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    if facts.stop != snapshot.stop:
+        topic = Topic.STOPPED if facts.stop else Topic.RESUMED
+        yield Write(record=Noted(at=now, topic=topic))
+
+
+def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """A set by an approver is adopted on sight; any other is asked, and the old one rules on."""
+    asked = [item for item in snapshot.items.values() if item.kind is ItemKind.GOVERNANCE]
+    new, adopted = facts.governance, snapshot.governance
+    if not new:
+        return
+    for item in asked:
+        pending = item.about == new != adopted and not facts.governance_by_approver
+        if not pending and not _splits(snapshot, facts, item.about):
+            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
+    if new == adopted:
+        return
+    if facts.governance_by_approver:
+        yield Write(record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new))
+    elif new != snapshot.refused_governance and not asked:
+        yield _hold_governance(
+            snapshot, facts, now, new, "unapproved", "the rules on main changed, not by an approver"
+        )
+
+
+def _splits(snapshot: Snapshot, facts: Facts, about: str) -> bool:
+    """Whether an item about the adopted set still has open runs under another one."""
+    return about == snapshot.governance and any(
+        run.governance != about
+        and rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
+        for run in snapshot.runs.values()
+    )
+
+
+def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """Open runs under another set than the adopted one go on as their own set says."""
+    adopted = snapshot.governance
+    asked = any(item.kind is ItemKind.GOVERNANCE for item in snapshot.items.values())
+    for run in snapshot.runs.values():
+        if run.governance == adopted or run.claim or run.status is RunStatus.ENDING:
+            continue
+        match rules_of(run, facts).loop.on_governance_change:
+            case OnGovernanceChange.ADOPT:
+                yield Write(record=Noted(at=now, topic=Topic.REPINNED, run=run.id, digest=adopted))
+            case OnGovernanceChange.ESCALATE if not asked:
+                question = "the rules changed while runs are open: adopt the new set for them?"
+                yield _hold_governance(snapshot, facts, now, adopted, "open_runs", question)
+            case _:
+                pass
+
+
+def _hold_governance(
+    snapshot: Snapshot, facts: Facts, now: int, about: str, rule: str, question: str
+) -> Write:
+    item = item_id(snapshot)
+    subject = digest_of(
+        {"root": snapshot.root, "item": item, "kind": ItemKind.GOVERNANCE, "about": about}
+    )
+    return Write(
+        record=Held(
+            at=now,
+            item=item,
+            item_kind=ItemKind.GOVERNANCE,
+            question=question,
+            rule=f"governance:{rule}",
+            subject=subject,
+            about=about,
+            expires_at=_expires(snapshot, facts, now),
+        )
+    )
+
+
+def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """A task that was ticked, cancelled, deleted or edited while its run is open."""
+    for run in snapshot.runs.values():
+        if run.claim or run.status is RunStatus.ENDING:
+            continue
+        task = facts.tasks.get(run.task)
+        if task is None or not task.open:
+            reason = "the task was ticked or cancelled" if task else "the task is gone"
+            yield End(run=run.id, outcome=CloseOutcome.CANCELLED, reason=reason)
+        elif task.digest != run.task_digest:
+            yield from _task_edited(snapshot, facts, now, run, task)
+
+
+def _task_edited(
+    snapshot: Snapshot, facts: Facts, now: int, run: Run, task: TaskFact
+) -> Iterator[Step]:
+    policy = rules_of(run, facts).loop.on_task_change
+    if policy is OnTaskChange.RESTART:
+        yield Write(
+            record=Noted(
+                at=now,
+                topic=Topic.RESTARTED,
+                run=run.id,
+                digest=task.digest,
+                commands=task.commands,
+                commit=facts.main,
+            )
+        )
+    elif policy is OnTaskChange.ESCALATE:
+        item = snapshot.items.get(run.item or "")
+        if item is None:
+            question = "the task's text changed while its run was open; go on with the new text?"
+            yield Write(
+                record=_held(
+                    snapshot, facts, now, run, ItemKind.ESCALATION, "task_changed", question
+                )
+            )
+        elif item.about != task.digest:
+            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
+
+
+def _budget_freed(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """A new day or month frees what an item asked for: nobody needs to answer it any more."""
+    for item in snapshot.items.values():
+        run = snapshot.runs.get(item.run or "")
+        if run is None or item.rule not in ("budget:cost_per_day", "budget:cost_per_month"):
+            continue
+        if not _period_spent(snapshot, facts, now, run, _reserve(run, facts)):
+            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
+
+
+def _asks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    for run in snapshot.runs.values():
+        if run.status is RunStatus.ASKING and run.ask is not None:
+            ask = run.ask
+            yield Write(record=_held(snapshot, facts, now, run, ask.kind, ask.rule, ask.question))
+
+
+def _endings(snapshot: Snapshot, _facts: Facts, _now: int) -> Iterator[Step]:
+    for run in snapshot.runs.values():
+        if run.status is RunStatus.ENDING and run.end is not None:
+            yield End(run=run.id, outcome=run.end, reason=run.comment)
+
+
+def _gates(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """What must be asked before a run that is ready may go on."""
+    for run in snapshot.runs.values():
+        if run.status is not RunStatus.READY or run.claim:
+            continue
+        if run.commands:
+            question = "the task brings commands that no approver put on main; allow them?"
+            yield Write(
+                record=_held(
+                    snapshot, facts, now, run, ItemKind.COMMANDS, "commands:unapproved", question
+                )
+            )
+        elif run.stage is Stage.CLOSE:
+            rule = _landing_rule(run, facts)
+            if rule:
+                yield Write(
+                    record=_held(
+                        snapshot, facts, now, run, ItemKind.STAGE_REVIEW, rule, "land this work?"
+                    )
+                )
+        spent = _period_spent(snapshot, facts, now, run, _reserve(run, facts))
+        if spent:
+            question = f"{spent} is used up; let this run go on all the same?"
+            yield Write(
+                record=_held(
+                    snapshot, facts, now, run, ItemKind.BUDGET, f"budget:{spent}", question
+                )
+            )
+
+
+def _landing_rule(run: Run, facts: Facts) -> str:
+    """The rule that wants a person before this landing, or ''."""
+    loop = rules_of(run, facts).loop
+    if not run.approved_on:
+        return landing_checkpoint(run, loop)
+    if loop.reapprove is Overlap.ALWAYS and run.id in facts.moved:
+        return "reapprove:always"
+    return "reapprove:overlap" if run.id in facts.overlapping else ""
+
+
+_BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
+    _landed,
+    _lost,
+    _endings,
+    _stop,
+    _adoption,
+    _pinned,
+    _tasks,
+    _answered,
+    _expired,
+    _budget_freed,
+    _asks,
+    _gates,
+)
+
+
+# --- questions ------------------------------------------------------------------------------
+
+
+def item_id(snapshot: Snapshot) -> str:
+    """The id of the item that the next transition opens; the same on every machine."""
+    return short_id("Q", snapshot.root, snapshot.seq)
+
+
+def subject_of(
+    snapshot: Snapshot, facts: Facts, run: Run, item: str, kind: ItemKind, about: str
+) -> str:
+    """The digest of exactly what an item about this run asks to approve."""
+    return digest_of(
+        {
+            "root": snapshot.root,
+            "item": item,
+            "kind": kind,
+            "run": run.id,
+            "stage": run.stage,
+            "task": run.task_digest,
+            "design": run.design,
+            "plan": run.plan,
+            "content": facts.contents.get(run.work, "") if run.work else "",
+            "commands": run.commands,
+            "governance": run.governance,
+            "about": about,
+        }
+    )
+
+
+def _held(
+    snapshot: Snapshot,
+    facts: Facts,
+    now: int,
+    run: Run,
+    kind: ItemKind,
+    rule: str,
+    question: str,
+) -> Held:
+    item = item_id(snapshot)
+    task = facts.tasks.get(run.task)
+    about = task.digest if task and rule == "task_changed" else ""
+    return Held(
+        at=now,
+        item=item,
+        item_kind=kind,
+        run=run.id,
+        stage=run.stage,
+        question=question,
+        rule=rule,
+        subject=subject_of(snapshot, facts, run, item, kind, about),
+        about=about,
+        expires_at=_expires(snapshot, facts, now),
+    )
+
+
+def _expires(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
+    hours = facts.sets[snapshot.governance].approvals.expiry.hours
+    return now + hours * 3600 if hours else None
+
+
+# --- work -----------------------------------------------------------------------------------
+
+
+def awake(run: Run, facts: Facts, now: int) -> bool:
+    """Whether a run may be claimed now, as far as its pause goes."""
+    wake = run.wake
+    if run.status is RunStatus.READY or wake is None:
+        return run.status is RunStatus.READY
+    if run.status is not RunStatus.PAUSED:
+        return False
+    if wake.stop:
+        return not facts.stop
+    by_main = wake.main is not None and wake.main != facts.main
+    return by_main or (wake.at is not None and now >= wake.at)
+
+
+def _reserve(run: Run, facts: Facts) -> float:
+    return rules_of(run, facts).loop.budgets.reserve_per_attempt if run.stage in facts.paid else 0.0
+
+
+def _period_spent(snapshot: Snapshot, facts: Facts, now: int, run: Run, reserve: float) -> str:
+    """The budget over all runs into which one more reservation does not fit, or ''."""
+    if not reserve:
+        return ""
+    budgets = facts.sets[snapshot.governance].loop.budgets
+    spend = add_spend(snapshot.spend, now, 0.0)
+    granted = add_spend(snapshot.spend, run.granted_at, 0.0) if run.granted_at else None
+    if spend.day_cost + snapshot.reserved + reserve > budgets.cost_per_day and (
+        granted is None or granted.day != spend.day
+    ):
+        return "cost_per_day"
+    if spend.month_cost + snapshot.reserved + reserve > budgets.cost_per_month and (
+        granted is None or granted.month != spend.month
+    ):
+        return "cost_per_month"
+    return ""
+
+
+def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    reserved = 0.0
+    for run in snapshot.runs.values():
+        waits = run.governance != snapshot.governance and (
+            rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
+        )
+        if waits or not awake(run, facts, now):
+            continue
+        if facts.only_task and run.task != facts.only_task:
+            continue
+        reserve = _reserve(run, facts)
+        if reserve and _period_spent(snapshot, facts, now, run, reserve + reserved):
+            continue
+        reserved += reserve
+        # Until something was built, a run works on main as it is now.
+        fresh = not run.work or run.stage in (Stage.DESIGN, Stage.PLAN)
+        yield Attempt(
+            run=run.id,
+            stage=run.stage,
+            n=run.attempts + 1,
+            base=facts.main if fresh else run.base,
+            reserved=reserve,
+        )
+
+
+def _openings(snapshot: Snapshot, facts: Facts) -> Iterator[Step]:
+    """At most one at a time: what may run beside it is another question after that."""
+    limit = facts.sets[snapshot.governance].loop.budgets.open_runs
+    if facts.may_open <= 0 or len(snapshot.runs) >= limit:
+        return
+    for task in facts.candidates:
+        if not facts.only_task or task.id == facts.only_task:
+            yield OpenRun(task=task)
+            return
+
+
+def next_wake(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
+    """The next time (seconds UTC) at which something may go on without any new commit."""
+    times = []
+    for run in snapshot.runs.values():
+        if run.wake and run.wake.at is not None and run.status is RunStatus.PAUSED:
+            times.append(run.wake.at)
+        if run.claim:
+            times.append(run.claim.lease_until + rules_of(run, facts).loop.lease.grace + 1)
+    for item in snapshot.items.values():
+        if item.expires_at is not None and item.expires_at > now:
+            times.append(item.expires_at)
+        if item.rule in ("budget:cost_per_day", "budget:cost_per_month"):
+            times.append((now // DAY + 1) * DAY)
+    return min(times, default=None)
+
+
+def stale(snapshot: Snapshot, facts: Facts, item: Item) -> bool:
+    """Whether what the item asks about is no longer what is there."""
+    run = snapshot.runs.get(item.run or "")
+    if run is None:
+        return False
+    return item.subject != subject_of(snapshot, facts, run, item.id, item.kind, item.about)

@@ -1,0 +1,317 @@
+"""What the policy decides after an attempt: one action, by one named rule.
+
+The rules are asked in this order, and the first that applies decides: stop switch; budget;
+success; no progress; oscillation; a class that ends at once; retries left; and then the class's
+own end, which is escalation, a waiver, termination or a pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lifeos.core.globs import any_match
+from lifeos.core.machine import MAKER, REVIEWS, REWORKED_AT_CLOSE, next_stage
+from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
+from lifeos.core.records import AttemptFacts, outcome_class
+from lifeos.core.state import Ask, OnApprove, Run, Success, Wake
+from lifeos.model import Action, FailureClass, Frozen, ItemKind, Risk, Stage, Verdict
+
+_BREACHES = frozenset({FailureClass.ENVELOPE_VIOLATION, FailureClass.GOVERNANCE_VIOLATION})
+
+
+class Judgement(Frozen):
+    """The action after an attempt, the rule that chose it, and what follows from it."""
+
+    action: Action
+    rule: str
+    to: Stage
+    ask: Ask | None = None
+    wake: Wake | None = None
+
+
+class Case(Frozen):
+    """One attempt to judge: the run as it was claimed, the facts, the rules, and the time."""
+
+    run: Run
+    stage: Stage
+    facts: AttemptFacts
+    loop: Loop
+    now: int
+
+    @property
+    def failure(self) -> FailureClass | None:
+        """The failure class of the attempt, or None for a success."""
+        return outcome_class(self.facts.outcome)
+
+    @property
+    def route(self) -> Route:
+        """The policy's routing of this failure."""
+        assert self.failure is not None  # noqa: S101  (only asked on failures)
+        return self.loop.routing.route(self.failure)
+
+
+def judge(
+    run: Run, stage: Stage, facts: AttemptFacts, governance: Governance, now: int
+) -> Judgement:
+    """The decision after one attempt. Pure: the same values give the same judgement."""
+    case = Case(run=run, stage=stage, facts=facts, loop=governance.loop, now=now)
+    for rule in _RULES:
+        judgement = rule(case)
+        if judgement is not None:
+            return judgement
+    return _own_end(case)
+
+
+def _stop_switch(case: Case) -> Judgement | None:
+    if not case.facts.stopped:
+        return None
+    wake = Wake(stop=True)
+    return Judgement(action=Action.PAUSE, rule="stop_switch", to=case.stage, wake=wake)
+
+
+def spent_budget(run: Run, facts: AttemptFacts, loop: Loop) -> str:
+    """The name of the run's budget that this attempt has used up, or ''. Each grant adds one."""
+    budgets = loop.budgets
+    total = run.usage.plus(facts.usage)
+    times = 1 + run.grants
+    if total.tokens > budgets.tokens_per_run * times:
+        return "tokens_per_run"
+    if total.cost > budgets.cost_per_run * times:
+        return "cost_per_run"
+    if total.seconds > budgets.seconds_per_run * times:
+        return "seconds_per_run"
+    return ""
+
+
+def _budget(case: Case) -> Judgement | None:
+    name = spent_budget(case.run, case.facts, case.loop)
+    if not name:
+        return None
+    done = case.facts.outcome in (Success.OK, Verdict.ACCEPT)
+    ask = Ask(
+        kind=ItemKind.BUDGET,
+        rule=f"budget:{name}",
+        question=f"{name} is used up; grant the same again?",
+        on_approve=OnApprove.ADVANCE if done else OnApprove.AGAIN,
+    )
+    return Judgement(action=Action.PAUSE, rule=f"budget:{name}", to=case.stage, ask=ask)
+
+
+def _success(case: Case) -> Judgement | None:
+    if case.facts.outcome not in (Success.OK, Verdict.ACCEPT):
+        return None
+    ask = None
+    rule = stage_checkpoint(case)
+    if rule:
+        ask = Ask(
+            kind=ItemKind.STAGE_REVIEW,
+            rule=rule,
+            question=f"{case.stage} is done; go on?",
+            on_approve=OnApprove.ADVANCE,
+        )
+    return Judgement(action=Action.ADVANCE, rule="success", to=next_stage(case.stage), ask=ask)
+
+
+def stage_checkpoint(case: Case) -> str:
+    """The explicit checkpoint rule that holds after this stage, or ''.
+
+    Rules on the packet are asked at the landing (``landing_checkpoint``), where nothing that
+    led past the packet in another way can miss them.
+    """
+    if case.stage in (Stage.PACKET, Stage.CLOSE):
+        return ""
+    run = case.run
+    paths = case.facts.paths or run.paths or run.scope
+    lines = case.facts.lines or run.lines
+    risk = max(run.risk, case.facts.risk, key=lambda risk: risk.rank)
+    for rule in case.loop.checkpoints:
+        if rule.stage is case.stage and _rule_holds(rule, paths, lines, risk):
+            return f"checkpoint:{rule.name}"
+    return ""
+
+
+def _rule_holds(rule: CheckpointRule, paths: tuple[str, ...], lines: int, risk: Risk) -> bool:
+    if rule.risk is not None and risk.rank < rule.risk.rank:
+        return False
+    if rule.paths and not any(any_match(rule.paths, path) for path in paths):
+        return False
+    if rule.lines is not None and lines < rule.lines:
+        return False
+    return rule.files is None or len(paths) >= rule.files
+
+
+def landing_checkpoint(run: Run, loop: Loop) -> str:
+    """The rule by which a person decides before this run lands, or '' when none does."""
+    for rule in loop.checkpoints:
+        if rule.stage is Stage.PACKET and _rule_holds(rule, run.paths, run.lines, run.risk):
+            return f"checkpoint:{rule.name}"
+    if run.forced:
+        return f"council:{run.mode}"
+    match loop.autonomy:
+        case Autonomy.SUPERVISED:
+            return "autonomy:supervised"
+        case Autonomy.EXCEPTIONS:
+            exceptional = run.exceptions > 0 or run.risk is Risk.HIGH
+            return "autonomy:exceptions" if exceptional else ""
+        case Autonomy.FULL:
+            return ""
+
+
+def _escalation(case: Case, rule: str, question: str) -> Judgement:
+    kind, on_approve = ItemKind.ESCALATION, OnApprove.AGAIN
+    if case.failure in _BREACHES:
+        kind = ItemKind.ENVIRONMENT if case.facts.environment else ItemKind.BREACH
+        # A tree that may not be kept (a secret in it) cannot be accepted, only made again.
+        on_approve = OnApprove.ACCEPT if case.facts.tree else OnApprove.AGAIN
+    ask = Ask(kind=kind, rule=rule, question=question, on_approve=on_approve)
+    return Judgement(action=Action.ESCALATE, rule=rule, to=case.stage, ask=ask)
+
+
+def _no_progress(case: Case) -> Judgement | None:
+    progress, facts = case.loop.progress, case.facts
+    if case.failure in _BREACHES or case.failure is FailureClass.INTERRUPTED:
+        return None
+    if case.stage is Stage.BUILD and facts.tree and progress.same_tree:
+        recent = (*case.run.trees, facts.tree)[-progress.same_tree :]
+        if len(recent) == progress.same_tree and len(set(recent)) == 1:
+            return _escalation(
+                case,
+                "no_progress:same_tree",
+                f"the same tree {progress.same_tree} times in a row; what now?",
+            )
+    if facts.error and progress.same_error:
+        errors = (*case.run.errors, facts.error)[-progress.same_error :]
+        if len(errors) == progress.same_error and len(set(errors)) == 1:
+            return _escalation(
+                case,
+                "no_progress:same_error",
+                f"the same error {progress.same_error} times in a row; what now?",
+            )
+    return None
+
+
+def _oscillation(case: Case) -> Judgement | None:
+    trees = case.run.trees
+    if not (case.loop.progress.oscillation and case.stage is Stage.BUILD and case.facts.tree):
+        return None
+    if len(trees) >= 2 and case.facts.tree == trees[-2] and case.facts.tree != trees[-1]:
+        return _escalation(case, "oscillation", "the tree before the last came back; what now?")
+    return None
+
+
+def _ends_at_once(case: Case) -> Judgement | None:
+    if case.facts.outcome is Verdict.REJECT:
+        message = f"the review rejects: {case.facts.message}"
+        return _escalation(case, "review_rejects", message)
+    if case.route.retries > 0:
+        return None
+    return _end(case, f"ends_at_once:{case.failure}")
+
+
+def _retries_left(case: Case) -> Judgement | None:
+    failure = case.failure
+    assert failure is not None  # noqa: S101  (success was decided before)
+    if case.run.retries.get(failure, 0) >= case.route.retries:
+        return None
+    spent = _attempts_spent(case, failure)
+    if spent:
+        ask = Ask(
+            kind=ItemKind.BUDGET,
+            rule=f"budget:{spent}",
+            question=f"{spent} is used up; grant the same again?",
+        )
+        return Judgement(action=Action.PAUSE, rule=f"budget:{spent}", to=case.stage, ask=ask)
+    wake = Wake(at=case.now + case.route.backoff) if case.route.backoff else None
+    if case.stage in REVIEWS and isinstance(case.facts.outcome, Verdict):
+        rule, target = _rework(case)
+        return Judgement(action=Action.REWORK, rule=rule, to=target, wake=wake)
+    if case.stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE:
+        rule, target = _rework(case)
+        return Judgement(action=Action.REWORK, rule=rule, to=target, wake=wake)
+    return Judgement(action=Action.RETRY, rule="retries_left", to=case.stage, wake=wake)
+
+
+def _attempts_spent(case: Case, failure: FailureClass) -> str:
+    """The attempt budget that one more attempt would break, or ''."""
+    budgets, run = case.loop.budgets, case.run
+    times = 1 + run.grants
+    if run.attempts >= budgets.attempts_per_run * times:
+        return "attempts_per_run"
+    if run.stage_attempts.get(case.stage, 0) >= budgets.attempts_per_stage * times:
+        return "attempts_per_stage"
+    if run.failures.get(failure, 0) + 1 >= budgets.attempts_per_class * times:
+        return "attempts_per_class"
+    return ""
+
+
+def _rework(case: Case) -> tuple[str, Stage]:
+    """Where rework begins. Work that was built begins again at the plan, unless it is trivial."""
+    if MAKER[case.stage] is not Stage.BUILD:
+        return "retries_left", MAKER[case.stage]
+    bypass, run = case.loop.bypass, case.run
+    failure = case.failure
+    causes = case.facts.causes or ((failure,) if failure else ())
+    trivial = (
+        set(causes) <= set(bypass.classes)
+        and run.lines <= bypass.lines
+        and len(run.paths) <= bypass.files
+        and not case.facts.protected
+    )
+    return ("bypass", Stage.BUILD) if trivial else ("retries_left", Stage.PLAN)
+
+
+def _own_end(case: Case) -> Judgement:
+    return _end(case, f"exhausted:{case.failure}")
+
+
+def _end(case: Case, rule: str) -> Judgement:
+    """The class's own end, as the routing says."""
+    failure, facts = case.failure, case.facts
+    question = f"{failure} at {case.stage}: {facts.message or 'no message'}"
+    then = case.route.then
+    if then is Action.WAIVE:
+        return _waiver(case, rule, question)
+    if then is Action.TERMINATE:
+        return Judgement(action=Action.TERMINATE, rule=rule, to=case.stage)
+    if then is Action.PAUSE:
+        return _pause(case, rule, question)
+    return _escalation(case, rule, question)
+
+
+def _waiver(case: Case, rule: str, question: str) -> Judgement:
+    """A waiver is only ever asked, and only for the classes that may be waived."""
+    waivable = case.failure in case.loop.waivers.classes and case.stage is Stage.BUILD
+    if not waivable:
+        return _escalation(case, rule, question)
+    ask = Ask(
+        kind=ItemKind.WAIVER,
+        rule=f"{rule.split(':', maxsplit=1)[0]}:{case.failure}",
+        question=question,
+        on_approve=OnApprove.ADVANCE,
+    )
+    return Judgement(action=Action.WAIVE, rule=rule, to=case.stage, ask=ask)
+
+
+def _pause(case: Case, rule: str, question: str) -> Judgement:
+    if case.failure is FailureClass.BUDGET_EXCEEDED:
+        on_approve = OnApprove.ACCEPT if case.facts.tree else OnApprove.AGAIN
+        ask = Ask(kind=ItemKind.BUDGET, rule=rule, question=question, on_approve=on_approve)
+        return Judgement(action=Action.PAUSE, rule=rule, to=case.stage, ask=ask)
+    wake_at = case.facts.wake_at or case.now + case.route.backoff
+    main = case.facts.main if case.failure is FailureClass.BASE_RED else None
+    wake = Wake(at=wake_at, main=main or None)
+    return Judgement(action=Action.PAUSE, rule=rule, to=case.stage, wake=wake)
+
+
+_RULES: tuple[Callable[[Case], Judgement | None], ...] = (
+    _stop_switch,
+    _budget,
+    _success,
+    _no_progress,
+    _oscillation,
+    _ends_at_once,
+    _retries_left,
+)
+RULE_ORDER: Mapping[int, str] = {
+    position: rule.__name__.lstrip("_") for position, rule in enumerate((*_RULES, _own_end), 1)
+}

@@ -1,0 +1,657 @@
+"""The state machine: which action may follow which outcome at which stage, and what it does.
+
+Everything that changes the state of a run is in this file. The rules, in the order in which
+people get them wrong:
+
+1. The table is total over (stage, outcome). What is not in it raises ``IllegalTransition``
+   and changes nothing; ``apply`` builds the new snapshot last, after every check.
+2. A record is only good for the claim it names: the same attempt number and the same nonce.
+   A late worker, or one whose claim was taken over, is refused (fencing).
+3. The table says what the policy *may* do; ``judge`` chooses, and the record says by which rule.
+   Replay therefore needs no policy to rebuild the state, only to recheck the choice.
+4. A checkpoint is two transitions: the attempt's record decides to ask, ``held`` opens the item.
+   A process that dies between them leaves a run that is ``asking``, and the next tick opens it.
+5. A run leaves the snapshot only by ``closed``; ``pass`` needs the landing recorded before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from lifeos.core.records import (
+    AnyRecord,
+    Claimed,
+    Closed,
+    Finished,
+    Held,
+    Noted,
+    Opened,
+    Resolved,
+    Topic,
+    outcome_class,
+)
+from lifeos.core.state import (
+    Ask,
+    Claim,
+    Item,
+    Landing,
+    OnApprove,
+    Outcome,
+    Retry,
+    Run,
+    RunStatus,
+    Snapshot,
+    Spend,
+    Success,
+    Waiver,
+)
+from lifeos.errors import IllegalTransition
+from lifeos.model import (
+    Action,
+    CloseOutcome,
+    Decision,
+    FailureClass,
+    ItemKind,
+    Stage,
+    Verdict,
+)
+
+STAGES: tuple[Stage, ...] = tuple(Stage)
+REVIEWS = frozenset({Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW})
+MAKER: Mapping[Stage, Stage] = {
+    Stage.DESIGN: Stage.DESIGN,
+    Stage.DESIGN_REVIEW: Stage.DESIGN,
+    Stage.PLAN: Stage.PLAN,
+    Stage.PLAN_REVIEW: Stage.PLAN,
+    Stage.BUILD: Stage.BUILD,
+    Stage.BUILD_REVIEW: Stage.BUILD,
+    Stage.PACKET: Stage.BUILD,
+    Stage.CLOSE: Stage.BUILD,
+}
+REWORK_TARGETS: Mapping[Stage, frozenset[Stage]] = {
+    Stage.DESIGN: frozenset({Stage.DESIGN}),
+    Stage.DESIGN_REVIEW: frozenset({Stage.DESIGN}),
+    Stage.PLAN: frozenset({Stage.PLAN}),
+    Stage.PLAN_REVIEW: frozenset({Stage.PLAN}),
+    Stage.BUILD: frozenset({Stage.PLAN, Stage.BUILD}),
+    Stage.BUILD_REVIEW: frozenset({Stage.PLAN, Stage.BUILD}),
+    Stage.PACKET: frozenset({Stage.PLAN, Stage.BUILD}),
+    Stage.CLOSE: frozenset({Stage.PLAN, Stage.BUILD}),
+}
+TREES_KEPT = 4
+ERRORS_KEPT = 8
+
+_ASK_OR_END = frozenset({Action.ESCALATE, Action.TERMINATE, Action.PAUSE})
+_TRY_AGAIN = frozenset({Action.RETRY})
+_REWORK = frozenset({Action.REWORK})
+
+# Failures that only a tree can have; a stage that makes no tree cannot fail this way.
+_OF_TREES = frozenset(
+    {
+        FailureClass.TEST_FAILURE,
+        FailureClass.TEST_TIMEOUT,
+        FailureClass.TEST_FLAKE,
+        FailureClass.LINT_ERROR,
+        FailureClass.FORMATTING_ERROR,
+        FailureClass.TYPO,
+        FailureClass.SYNTAX_ERROR,
+        FailureClass.NO_CHANGE,
+        FailureClass.ENVELOPE_VIOLATION,
+        FailureClass.GOVERNANCE_VIOLATION,
+    }
+)
+
+# Failures of checks: a person may be asked to waive one, where the work is built.
+_WAIVABLE = _OF_TREES - {
+    FailureClass.NO_CHANGE,
+    FailureClass.ENVELOPE_VIOLATION,
+    FailureClass.GOVERNANCE_VIOLATION,
+}
+# What fails on the merged tree is mended in a new build; the rest of `close` is tried again.
+REWORKED_AT_CLOSE = _OF_TREES | {FailureClass.CONFLICT}
+
+
+def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
+    """One column of the table."""
+    row: dict[Outcome, frozenset[Action]] = {}
+    if stage in REVIEWS:
+        row[Verdict.ACCEPT] = frozenset({Action.ADVANCE}) | _ASK_OR_END
+        row[Verdict.REVISE] = _REWORK | _ASK_OR_END
+        row[Verdict.REJECT] = _ASK_OR_END
+    else:
+        row[Success.OK] = frozenset({Action.ADVANCE}) | _ASK_OR_END
+    for failure in FailureClass:
+        if failure is FailureClass.REVIEW_REJECTION:
+            continue  # it is written as the verdict that it is
+        if failure is FailureClass.CONFLICT and stage is not Stage.CLOSE:
+            continue
+        if failure in _OF_TREES and stage not in (Stage.BUILD, Stage.CLOSE):
+            continue
+        at_close = stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE
+        waivable = stage is Stage.BUILD and failure in _WAIVABLE
+        row[failure] = (
+            (_REWORK if at_close else _TRY_AGAIN)
+            | (frozenset({Action.WAIVE}) if waivable else frozenset())
+            | _ASK_OR_END
+        )
+    return row
+
+
+TABLE: Mapping[tuple[Stage, Outcome], frozenset[Action]] = {
+    (stage, outcome): actions for stage in STAGES for outcome, actions in _outcomes(stage).items()
+}
+
+ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
+    ItemKind.STAGE_REVIEW: {
+        Decision.APPROVE: "go on (before close: land)",
+        Decision.REVISE: "rework the stage that made it, with the comment",
+        Decision.REJECT: "close the run as rejected",
+    },
+    ItemKind.WAIVER: {
+        Decision.APPROVE: "waive this failure, for this subject only",
+        Decision.REVISE: "one more attempt",
+        Decision.REJECT: "close the run as blocked",
+    },
+    ItemKind.BUDGET: {
+        Decision.APPROVE: "grant the same budget once more",
+        Decision.REVISE: "rework from the plan",
+        Decision.REJECT: "close the run as blocked",
+    },
+    ItemKind.BREACH: {
+        Decision.APPROVE: "accept this patch, for this subject only",
+        Decision.REVISE: "rework, with the offending lines",
+        Decision.REJECT: "close the run as rejected",
+    },
+    ItemKind.ESCALATION: {
+        Decision.APPROVE: "one more attempt",
+        Decision.REVISE: "rework from the plan, with the comment",
+        Decision.REJECT: "close the run as blocked",
+    },
+    ItemKind.GOVERNANCE: {
+        Decision.APPROVE: "adopt the new set, for all runs",
+        Decision.REJECT: "keep the old set; runs that wait for this answer end",
+    },
+    ItemKind.COMMANDS: {
+        Decision.APPROVE: "allow these commands, verbatim",
+        Decision.REJECT: "close the run as rejected",
+    },
+    ItemKind.ENVIRONMENT: {
+        Decision.APPROVE: "allow these inputs, verbatim",
+        Decision.REJECT: "close the run as rejected",
+    },
+    ItemKind.PROPOSAL: {
+        Decision.APPROVE: "land it",
+        Decision.REVISE: "redraft it",
+        Decision.REJECT: "drop it",
+    },
+}
+
+_CLOSES_REJECTED = frozenset(
+    {ItemKind.STAGE_REVIEW, ItemKind.BREACH, ItemKind.COMMANDS, ItemKind.ENVIRONMENT}
+)
+
+
+def next_stage(stage: Stage) -> Stage:
+    """The stage after this one; ``close`` is followed by itself (it ends by ``closed``)."""
+    return STAGES[min(STAGES.index(stage) + 1, len(STAGES) - 1)]
+
+
+def apply(snapshot: Snapshot, record: AnyRecord, commit: str = "") -> Snapshot:
+    """The snapshot after one more transition.
+
+    ``commit`` is the id of the record's commit; only the first one needs it (it is the root).
+    Raises ``IllegalTransition`` when the record is not possible now; the snapshot is a value,
+    so nothing has changed then.
+    """
+    if record.at < snapshot.at:
+        raise IllegalTransition(f"{record.kind} at {record.at} is before {snapshot.at}")
+    match record:
+        case Opened():
+            changed = _opened(snapshot, record)
+        case Claimed():
+            changed = _claimed(snapshot, record)
+        case Finished():
+            changed = _finished(snapshot, record)
+        case Held():
+            changed = _held(snapshot, record)
+        case Resolved():
+            changed = _resolved(snapshot, record)
+        case Closed():
+            changed = _closed(snapshot, record)
+        case Noted():
+            changed = _noted(snapshot, record, commit)
+    return changed.model_copy(update={"seq": snapshot.seq + 1, "at": record.at})
+
+
+def _run(snapshot: Snapshot, run_id: str | None) -> Run:
+    run = snapshot.runs.get(run_id or "")
+    if run is None:
+        raise IllegalTransition(f"run {run_id} is not open")
+    return run
+
+
+def _with_run(snapshot: Snapshot, run: Run) -> Snapshot:
+    return snapshot.model_copy(update={"runs": {**snapshot.runs, run.id: run}})
+
+
+def _opened(snapshot: Snapshot, record: Opened) -> Snapshot:
+    if record.run in snapshot.runs:
+        raise IllegalTransition(f"run {record.run} is open already")
+    if any(run.task == record.task for run in snapshot.runs.values()):
+        raise IllegalTransition(f"task {record.task} has an open run already")
+    if record.stage not in (Stage.DESIGN, Stage.PLAN, Stage.BUILD):
+        raise IllegalTransition(f"a run cannot start at {record.stage}")
+    run = Run(
+        id=record.run,
+        task=record.task,
+        title=record.title,
+        task_digest=record.task_digest,
+        ordinal=record.ordinal,
+        opened_at=record.at,
+        base=record.base,
+        governance=record.governance,
+        scope=record.scope,
+        tags=record.tags,
+        risk=record.risk,
+        commands=record.commands,
+        stage=record.stage,
+        design=record.design,
+        plan=record.plan,
+    )
+    retries = {task: retry for task, retry in snapshot.retries.items() if task != record.task}
+    return _with_run(snapshot, run).model_copy(update={"retries": retries})
+
+
+def _claimed(snapshot: Snapshot, record: Claimed) -> Snapshot:
+    run = _run(snapshot, record.run)
+    if run.status not in (RunStatus.READY, RunStatus.PAUSED):
+        raise IllegalTransition(f"run {run.id} is {run.status}: it cannot be claimed")
+    if record.stage != run.stage or record.n != run.attempts + 1:
+        raise IllegalTransition(
+            f"claim of {record.stage} {record.n}, but run {run.id} is at"
+            f" {run.stage} {run.attempts + 1}"
+        )
+    claim = Claim(
+        stage=record.stage,
+        n=record.n,
+        nonce=record.nonce,
+        worker=record.worker,
+        lease_until=record.lease_until,
+        reserved=record.reserved,
+        base=record.base,
+    )
+    update = {
+        "claim": claim,
+        "status": RunStatus.CLAIMED,
+        "wake": None,
+        "attempts": record.n,
+        "base": record.base,
+        "stage_attempts": _count(run.stage_attempts, record.stage),
+    }
+    return _with_run(snapshot, run.model_copy(update=update))
+
+
+def _finished(snapshot: Snapshot, record: Finished) -> Snapshot:
+    run = _run(snapshot, record.run)
+    claim = run.claim
+    if claim is None or (claim.stage, claim.n, claim.nonce) != (
+        record.stage,
+        record.n,
+        record.nonce,
+    ):
+        raise IllegalTransition(
+            f"{record.stage} {record.n} of {run.id} has no claim of this nonce: late or superseded"
+        )
+    facts = record.facts
+    if facts is None:
+        raise IllegalTransition(f"{record.stage} {record.n} of {run.id} has no facts")
+    allowed = TABLE.get((record.stage, facts.outcome))
+    if allowed is None or record.action not in allowed:
+        raise IllegalTransition(f"{record.action} may not follow {facts.outcome} at {record.stage}")
+    _check_target(record)
+    run = _account(run, record)
+    spend = add_spend(snapshot.spend, record.at, facts.usage.cost)
+    return _with_run(snapshot, _act(run, record)).model_copy(update={"spend": spend})
+
+
+def _check_target(record: Finished) -> None:
+    expected: frozenset[Stage]
+    match record.action:
+        case Action.ADVANCE:
+            expected = frozenset({next_stage(record.stage)})
+        case Action.REWORK:
+            expected = REWORK_TARGETS[record.stage]
+        case _:
+            expected = frozenset({record.stage})
+    if record.to not in expected:
+        raise IllegalTransition(f"{record.action} at {record.stage} cannot lead to {record.to}")
+    needs_ask = record.action in (Action.WAIVE, Action.ESCALATE)
+    if needs_ask and record.ask is None:
+        raise IllegalTransition(f"{record.action} at {record.stage} asks nothing")
+
+
+K = TypeVar("K")
+
+
+def _count(counts: Mapping[K, int], key: K) -> Mapping[K, int]:
+    return {**counts, key: counts.get(key, 0) + 1}
+
+
+def _account(run: Run, record: Finished) -> Run:
+    """What every finished attempt leaves on its run, whatever was decided."""
+    assert record.facts is not None  # noqa: S101  (checked by the caller; tells the type checker)
+    facts = record.facts
+    update: dict[str, object] = {
+        "claim": None,
+        "usage": run.usage.plus(facts.usage),
+        "last_n": {**run.last_n, record.stage: record.n},
+        "feedback": record.n if record.action is not Action.ADVANCE else 0,
+        "comment": "",
+    }
+    failure = outcome_class(facts.outcome)
+    if failure is not None:
+        update["failures"] = _count(run.failures, failure)
+        update["errors"] = (*run.errors, facts.error)[-ERRORS_KEPT:] if facts.error else run.errors
+        if record.action in (Action.RETRY, Action.REWORK):
+            update["retries"] = _count(run.retries, failure)
+        if record.stage is Stage.BUILD and facts.tree:
+            update["trees"] = (*run.trees, facts.tree)[-TREES_KEPT:]
+    if facts.tree and record.stage is Stage.BUILD:
+        update.update(work=facts.tree, paths=facts.paths, lines=facts.lines)
+    if facts.artifact and record.stage in (Stage.DESIGN, Stage.PLAN):
+        update[record.stage.value] = facts.artifact
+    if facts.mode is not None:
+        update.update(mode=facts.mode, forced=facts.forced)
+    if facts.risk.rank > run.risk.rank:
+        update["risk"] = facts.risk
+    return run.model_copy(update=update)
+
+
+def _act(run: Run, record: Finished) -> Run:
+    """What the action does to the run."""
+    update: dict[str, object] = {"stage": record.to, "ask": record.ask, "wake": record.wake}
+    match record.action:
+        case Action.ADVANCE:
+            status = RunStatus.ASKING if record.ask else RunStatus.READY
+            update.update(status=status, retries={}, errors=(), landing=None)
+        case Action.RETRY:
+            update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
+        case Action.REWORK:
+            update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
+            update.update(landing=None, approved_on="", accepted="")
+        case Action.WAIVE | Action.ESCALATE:
+            update.update(status=RunStatus.ASKING, exceptions=run.exceptions + 1)
+        case Action.PAUSE:
+            status = RunStatus.ASKING if record.ask else RunStatus.PAUSED
+            update.update(status=status)
+        case Action.TERMINATE:
+            update.update(status=RunStatus.ENDING, end=CloseOutcome.BLOCKED)
+    return run.model_copy(update=update)
+
+
+def _held(snapshot: Snapshot, record: Held) -> Snapshot:
+    if record.item in snapshot.items:
+        raise IllegalTransition(f"item {record.item} is open already")
+    on_approve = OnApprove.AGAIN
+    if record.run is not None:
+        run = _run(snapshot, record.run)
+        if run.status in (RunStatus.HELD, RunStatus.CLAIMED, RunStatus.ENDING):
+            raise IllegalTransition(f"run {run.id} is {run.status}: no item can open on it")
+        if run.ask is not None and run.ask.kind is record.item_kind:
+            on_approve = run.ask.on_approve
+        elif record.item_kind is ItemKind.STAGE_REVIEW:
+            on_approve = OnApprove.ADVANCE
+        held = run.model_copy(update={"status": RunStatus.HELD, "item": record.item, "ask": None})
+        snapshot = _with_run(snapshot, held)
+    item = Item(
+        id=record.item,
+        kind=record.item_kind,
+        run=record.run,
+        stage=record.stage,
+        subject=record.subject,
+        question=record.question,
+        rule=record.rule,
+        opened_at=record.at,
+        expires_at=record.expires_at,
+        governance=snapshot.governance,
+        on_approve=on_approve,
+        about=record.about,
+    )
+    return snapshot.model_copy(update={"items": {**snapshot.items, item.id: item}})
+
+
+def _without_item(snapshot: Snapshot, item_id: str) -> Snapshot:
+    items = {key: item for key, item in snapshot.items.items() if key != item_id}
+    return snapshot.model_copy(update={"items": items})
+
+
+def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
+    item = snapshot.items.get(record.item)
+    if item is None:
+        raise IllegalTransition(f"item {record.item} is not open")
+    if record.decision not in ANSWERS[item.kind]:
+        raise IllegalTransition(f"{record.decision} is no answer to a {item.kind} item")
+    snapshot = _without_item(snapshot, item.id)
+    if item.run is None:
+        return _resolve_governance(snapshot, item, record)
+    run = _run(snapshot, item.run)
+    base = run.model_copy(
+        update={
+            # An answer about a changed task is about its new text.
+            "task_digest": item.about or run.task_digest,
+            "item": None,
+            "ask": None,
+            "wake": None,
+            "answers": run.answers + 1,
+            "comment": record.comment,
+        }
+    )
+    match record.decision:
+        case Decision.APPROVE:
+            answered = _approved(base, item, record)
+        case Decision.REVISE:
+            answered = _revised(base, item, record.at)
+        case Decision.REJECT:
+            rejected = item.kind in _CLOSES_REJECTED
+            end = CloseOutcome.REJECTED if rejected else CloseOutcome.BLOCKED
+            answered = base.model_copy(update={"status": RunStatus.ENDING, "end": end})
+    return _with_run(snapshot, answered)
+
+
+def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Snapshot:
+    if item.kind is not ItemKind.GOVERNANCE:
+        return snapshot
+    if record.decision is Decision.APPROVE:
+        for run in tuple(snapshot.runs.values()):
+            snapshot = _repin(snapshot, run, item.about)
+        return snapshot.model_copy(update={"governance": item.about})
+    if item.about != snapshot.governance:  # a set that was never adopted: the runs are not its
+        return snapshot.model_copy(update={"refused_governance": item.about})
+    runs = {
+        key: run
+        if run.governance == snapshot.governance or run.status is RunStatus.CLAIMED
+        else run.model_copy(update={"status": RunStatus.ENDING, "end": CloseOutcome.BLOCKED})
+        for key, run in snapshot.runs.items()
+    }
+    return snapshot.model_copy(update={"runs": runs})
+
+
+def _approved(run: Run, item: Item, record: Resolved) -> Run:
+    update: dict[str, object] = {"status": RunStatus.READY}
+    match item.kind:
+        case ItemKind.STAGE_REVIEW:
+            update["approved_on"] = record.main
+        case ItemKind.WAIVER:
+            failure = FailureClass(item.rule.rpartition(":")[2])
+            waiver = Waiver(item=item.id, subject=item.subject, failure=failure)
+            update["waivers"] = (*run.waivers, waiver)
+        case ItemKind.BUDGET:
+            update.update(grants=run.grants + 1, granted_at=record.at)
+        case ItemKind.COMMANDS:
+            update["commands"] = ""
+        case _:  # what these allow is said by on_approve, below
+            pass
+    match item.on_approve:
+        case OnApprove.ADVANCE if item.kind is not ItemKind.STAGE_REVIEW:
+            update.update(stage=next_stage(run.stage), retries={}, errors=())
+        case OnApprove.ACCEPT:
+            update["accepted"] = run.work
+        case _:
+            pass
+    return run.model_copy(update=update)
+
+
+def _revised(run: Run, item: Item, at: int) -> Run:
+    target: Stage
+    from_plan = item.kind in (ItemKind.BUDGET, ItemKind.ESCALATION)
+    if item.kind is ItemKind.WAIVER:
+        target = run.stage if run.stage is not Stage.CLOSE else Stage.BUILD
+    elif from_plan:
+        target = Stage.DESIGN if MAKER[run.stage] is Stage.DESIGN else Stage.PLAN
+    else:
+        made = STAGES[STAGES.index(run.stage) - 1] if _asked_after(item) else run.stage
+        target = MAKER[made]
+    update: dict[str, object] = {
+        "status": RunStatus.READY,
+        "stage": target,
+        "retries": {},
+        "errors": (),
+        "trees": (),
+        "accepted": "",
+        "approved_on": "",
+        "landing": None,
+        "feedback": run.feedback or run.last_n.get(run.stage, 0),
+    }
+    if item.kind is ItemKind.BUDGET:
+        # A rework that may spend nothing would only ask again.
+        update.update(grants=run.grants + 1, granted_at=at)
+    return run.model_copy(update=update)
+
+
+def _asked_after(item: Item) -> bool:
+    """A stage review is asked when the stage before the present one has succeeded."""
+    return item.kind is ItemKind.STAGE_REVIEW
+
+
+def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
+    run = _run(snapshot, record.run)
+    if record.outcome is CloseOutcome.PASS:
+        if run.stage is not Stage.CLOSE or run.landing is None:
+            raise IllegalTransition(f"run {run.id} has landed nothing: it cannot pass")
+        if record.landed != run.landing.commit:
+            raise IllegalTransition(f"run {run.id} landed another commit than was recorded")
+    elif record.outcome is not CloseOutcome.CANCELLED and run.end is not record.outcome:
+        raise IllegalTransition(f"run {run.id} was not decided to end {record.outcome}")
+    items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
+    runs = {key: other for key, other in snapshot.runs.items() if key != run.id}
+    return snapshot.model_copy(update={"runs": runs, "items": items})
+
+
+def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa: C901, PLR0911
+    # One arm a topic: splitting the match would only hide that the list is complete.
+    match record.topic:
+        case Topic.GENESIS:
+            if snapshot.seq:
+                raise IllegalTransition("a ledger begins once")
+            return snapshot.model_copy(update={"root": commit, "governance": record.digest})
+        case Topic.GOVERNANCE:
+            return snapshot.model_copy(
+                update={"governance": record.digest, "refused_governance": ""}
+            )
+        case Topic.REPINNED:
+            return _repin(snapshot, _run(snapshot, record.run), record.digest)
+        case Topic.STOPPED:
+            return snapshot.model_copy(update={"stop": True})
+        case Topic.RESUMED:
+            return snapshot.model_copy(update={"stop": False})
+        case Topic.LANDING:
+            return _noted_landing(snapshot, record)
+        case Topic.SUPERSEDED:
+            return _noted_superseded(snapshot, record)
+        case Topic.RETRY:
+            retry = Retry(
+                task=record.task, stage=record.stage or Stage.DESIGN, run=record.run or ""
+            )
+            return snapshot.model_copy(update={"retries": {**snapshot.retries, record.task: retry}})
+        case Topic.RESTARTED:
+            return _noted_restarted(snapshot, record)
+        case Topic.REVERTED | Topic.HISTORY:
+            return snapshot
+
+
+def _noted_landing(snapshot: Snapshot, record: Noted) -> Snapshot:
+    run = _run(snapshot, record.run)
+    if run.status is not RunStatus.CLAIMED or run.stage is not Stage.CLOSE:
+        raise IllegalTransition(f"run {run.id} is not landing")
+    landing = Landing(commit=record.commit, onto=record.onto, tree=record.tree)
+    return _with_run(snapshot, run.model_copy(update={"landing": landing}))
+
+
+def _noted_superseded(snapshot: Snapshot, record: Noted) -> Snapshot:
+    """The item no longer asks the right question. ``reask``: the same is asked anew."""
+    item = snapshot.items.get(record.item)
+    if item is None:
+        raise IllegalTransition(f"item {record.item} is not open")
+    if item.run is None:
+        return _without_item(snapshot, item.id)
+    run = _run(snapshot, item.run)
+    if record.reask:
+        return _ask_anew(snapshot, run, item)
+    free = run.model_copy(update={"status": RunStatus.READY, "item": None})
+    return _with_run(_without_item(snapshot, item.id), free)
+
+
+def _ask_anew(snapshot: Snapshot, run: Run, item: Item) -> Snapshot:
+    """Take the item back and let the same question be asked of the subject as it is now."""
+    ask = Ask(kind=item.kind, rule=item.rule, question=item.question, on_approve=item.on_approve)
+    asking = run.model_copy(update={"status": RunStatus.ASKING, "item": None, "ask": ask})
+    return _with_run(_without_item(snapshot, item.id), asking)
+
+
+def _repin(snapshot: Snapshot, run: Run, digest: str) -> Snapshot:
+    """Put a run under another set. What was asked under the old one is asked anew."""
+    repinned = run.model_copy(update={"governance": digest, "approved_on": ""})
+    snapshot = _with_run(snapshot, repinned)
+    item = snapshot.items.get(run.item or "")
+    return _ask_anew(snapshot, repinned, item) if item else snapshot
+
+
+def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
+    """The task's text changed and the policy says: begin again with the new text."""
+    run = _run(snapshot, record.run)
+    if run.status is RunStatus.CLAIMED:
+        raise IllegalTransition(f"run {run.id} has an attempt under way")
+    items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
+    fresh = run.model_copy(
+        update={
+            "task_digest": record.digest,
+            "stage": record.stage or Stage.DESIGN,
+            "status": RunStatus.READY,
+            "item": None,
+            "ask": None,
+            "wake": None,
+            "retries": {},
+            "errors": (),
+            "trees": (),
+            "accepted": "",
+            "approved_on": "",
+            "landing": None,
+            "base": record.commit or run.base,
+            "commands": record.commands,
+        }
+    )
+    return _with_run(snapshot, fresh).model_copy(update={"items": items})
+
+
+def add_spend(spend: Spend, at: int, cost: float) -> Spend:
+    """The day's and month's cost with this added; a new UTC day or month begins at zero."""
+    moment = datetime.fromtimestamp(at, UTC)
+    day, month = moment.strftime("%Y-%m-%d"), moment.strftime("%Y-%m")
+    return Spend(
+        day=day,
+        day_cost=cost + (spend.day_cost if spend.day == day else 0.0),
+        month=month,
+        month_cost=cost + (spend.month_cost if spend.month == month else 0.0),
+    )

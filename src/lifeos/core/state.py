@@ -1,0 +1,198 @@
+"""The state that follows from all transitions so far: the open runs and items, nothing closed.
+
+Everything here is a value. Times are whole seconds since 1970 UTC; money is US dollars;
+trees and commits are git object ids; digests are hex SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from lifeos.model import (
+    CloseOutcome,
+    FailureClass,
+    Frozen,
+    ItemKind,
+    Mode,
+    Risk,
+    Stage,
+    Usage,
+    Verdict,
+)
+
+
+class Success(StrEnum):
+    """The outcome of an attempt that made what its stage asks for."""
+
+    OK = "ok"
+
+
+Outcome = Success | Verdict | FailureClass
+
+
+class RunStatus(StrEnum):
+    """Where a run stands between two transitions."""
+
+    READY = "ready"  # its next attempt may be claimed
+    CLAIMED = "claimed"  # an attempt is under way
+    ASKING = "asking"  # a checkpoint was decided and is about to open
+    HELD = "held"  # a checkpoint is open: CEO_REVIEW
+    PAUSED = "paused"  # waits for a time, for main to move, or for STOP to go
+    ENDING = "ending"  # decided to end; about to be closed
+
+
+class OnApprove(StrEnum):
+    """What an approval of a held run lets happen."""
+
+    ADVANCE = "advance"  # as if the attempt had succeeded
+    AGAIN = "again"  # one more attempt at this stage
+    ACCEPT = "accept"  # take the kept tree as given, and check it
+
+
+class Ask(Frozen):
+    """A checkpoint that was decided: what kind, by which rule, and what an approval does."""
+
+    kind: ItemKind
+    rule: str
+    question: str
+    on_approve: OnApprove = OnApprove.AGAIN
+
+
+class Wake(Frozen):
+    """When a paused run may go on: at a time, when main moves, or when STOP is gone."""
+
+    at: int | None = None
+    main: str | None = None  # the commit of main that it waits to see replaced
+    stop: bool = False
+
+
+class Claim(Frozen):
+    """An attempt under way. A record that does not carry this nonce is refused (fencing)."""
+
+    stage: Stage
+    n: int
+    nonce: str
+    worker: str
+    lease_until: int
+    reserved: float
+    base: str
+
+
+class Landing(Frozen):
+    """The exact commit that is about to become main, recorded before main moves."""
+
+    commit: str
+    onto: str
+    tree: str
+
+
+class Waiver(Frozen):
+    """A failure that a person waived, for one subject only."""
+
+    item: str
+    subject: str
+    failure: FailureClass
+
+
+class Run(Frozen):
+    """One passage of one task through the pipeline."""
+
+    id: str
+    task: str
+    title: str
+    task_digest: str
+    ordinal: int
+    opened_at: int
+    base: str
+    governance: str
+    scope: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    risk: Risk = Risk.LOW
+    commands: str = ""  # digest of the task's commands that need allowing; "" if none do
+    stage: Stage = Stage.DESIGN
+    status: RunStatus = RunStatus.READY
+    claim: Claim | None = None
+    item: str | None = None
+    ask: Ask | None = None
+    wake: Wake | None = None
+    end: CloseOutcome | None = None
+    attempts: int = 0
+    stage_attempts: Mapping[Stage, int] = {}
+    failures: Mapping[FailureClass, int] = {}
+    retries: Mapping[FailureClass, int] = {}
+    usage: Usage = Usage()
+    grants: int = 0
+    granted_at: int = 0
+    answers: int = 0
+    trees: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    design: str = ""
+    plan: str = ""
+    work: str = ""
+    paths: tuple[str, ...] = ()
+    lines: int = 0
+    mode: Mode = Mode.M1
+    forced: bool = False
+    exceptions: int = 0
+    accepted: str = ""
+    waivers: tuple[Waiver, ...] = ()
+    feedback: int = 0
+    comment: str = ""
+    approved_on: str = ""
+    landing: Landing | None = None
+    last_n: Mapping[Stage, int] = {}
+
+
+class Item(Frozen):
+    """One open checkpoint."""
+
+    id: str
+    kind: ItemKind
+    run: str | None
+    stage: Stage | None
+    subject: str
+    question: str
+    rule: str
+    opened_at: int
+    expires_at: int | None
+    governance: str  # the adopted set when it was opened
+    on_approve: OnApprove = OnApprove.AGAIN
+    about: str = ""  # what a governance item is about: the digest of the new set
+
+
+class Spend(Frozen):
+    """Cost over all runs in the current UTC day and month, and what open claims reserve."""
+
+    day: str = ""
+    day_cost: float = 0.0
+    month: str = ""
+    month_cost: float = 0.0
+
+
+class Retry(Frozen):
+    """A task that a person wants tried again, and from which stage."""
+
+    task: str
+    stage: Stage
+    run: str = ""  # the ended run whose artifacts earlier stages are taken from
+
+
+class Snapshot(Frozen):
+    """What is open after ``seq`` transitions. ``root`` is the id of the ledger's first commit."""
+
+    root: str = ""
+    seq: int = 0
+    at: int = 0
+    governance: str = ""
+    refused_governance: str = ""
+    stop: bool = False
+    runs: Mapping[str, Run] = {}
+    items: Mapping[str, Item] = {}
+    spend: Spend = Spend()
+    retries: Mapping[str, Retry] = {}
+
+    @property
+    def reserved(self) -> float:
+        """US dollars that open claims may still spend."""
+        return sum(run.claim.reserved for run in self.runs.values() if run.claim)
