@@ -1,0 +1,419 @@
+"""The ledger: one commit per transition on a branch that nobody checks out.
+
+The tree of the tip holds what open runs need and what has to be found without walking history:
+
+    runs/<run>/<n>/...        artifacts of the attempts of open runs; ``tree`` is the work tree
+    packets/<xx>/<run>/...    the evidence of ended runs
+    closed/<xx>/<task>        how the last run of a task ended
+    governance/<digest>/...   the files of every adopted set
+    state.json                a snapshot, fresh every ``STATE_EVERY`` transitions
+
+When a run is closed its folder leaves the tip, so that no folder grows with the age of the
+project; history keeps it, and ``closed/`` says which commit has it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeos.core.canonical import canonical_json, sha256
+from lifeos.core.clean import for_commit, one_line
+from lifeos.core.machine import apply
+from lifeos.core.records import (
+    RECORD_LIMIT,
+    AnyRecord,
+    AttemptFacts,
+    Closed,
+    Finished,
+    Noted,
+    Topic,
+    format_message,
+    parse_message,
+    subject,
+    to_json,
+)
+from lifeos.core.state import Snapshot
+from lifeos.errors import IllegalTransition, LedgerBroken, UsageError
+from lifeos.model import CloseOutcome, Frozen
+from lifeos.store.lock import Lock
+from lifeos.store.repo import Repo
+from lifeos.store.trees import Edit, edit, lookup, walk
+
+BRANCH = "refs/heads/lifeos/ledger"
+SEEN = "refs/lifeos/seen"
+STATE_EVERY = 256
+TITLE_LIMIT = 100
+_SEQ = "Lifeos-Seq: "
+_FILE, _FOLDER = "100644", "040000"
+
+
+class LedgerMoved(Exception):
+    """Somebody else recorded a transition meanwhile: look again and decide again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One transition as it stands: its commit, that commit's tree and parents, the record."""
+
+    commit: str
+    tree: str
+    parents: tuple[str, ...]
+    seq: int
+    record: AnyRecord
+    author: str = ""
+
+
+class Ended(Frozen):
+    """How the last run of a task ended. ``ledger`` is the commit whose tree has its artifacts."""
+
+    task: str
+    run: str
+    ordinal: int
+    outcome: CloseOutcome
+    task_digest: str
+    landed: str = ""
+    ledger: str = ""
+    at: int = 0
+    reverted: str = ""
+
+
+def fan(name: str) -> str:
+    """Two letters that spread names over 256 folders."""
+    return sha256(name)[:2]
+
+
+def closed_path(task: str) -> str:
+    """Where the tree says how a task ended."""
+    return f"closed/{fan(task)}/{task}"
+
+
+def packet_path(run: str) -> str:
+    """The folder of an ended run's packet."""
+    return f"packets/{fan(run)}/{run}"
+
+
+def attempt_path(run: str, n: int) -> str:
+    """The folder of one attempt's artifacts."""
+    return f"runs/{run}/{n}"
+
+
+class Ledger:
+    """The ledger of a repository at one tip. ``snapshot`` follows from the records up to it."""
+
+    def __init__(self, repo: Repo, tip: str, tree: str, snapshot: Snapshot) -> None:
+        """Use ``Ledger.open`` or ``Ledger.begin``."""
+        self.repo = repo
+        self.tip = tip
+        self.tree = tree
+        self.snapshot = snapshot
+
+    # --- opening ----------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, repo: Repo) -> Ledger | None:
+        """The ledger at its present tip, or None where there is none.
+
+        Raises ``LedgerBroken`` when it does not contain what this clone has seen before.
+        """
+        tip = repo.refs.read(BRANCH)
+        if tip is None:
+            if repo.refs.read(SEEN):
+                raise LedgerBroken(
+                    "the branch lifeos/ledger is gone, and this clone has seen it",
+                    f"git update-ref {BRANCH} {SEEN}",
+                )
+            return None
+        return cls.at(repo, tip)
+
+    @classmethod
+    def at(cls, repo: Repo, tip: str) -> Ledger:
+        """The ledger as it was at one of its commits."""
+        commit = repo.objects.commit(tip)
+        cached = _read_cache(repo, tip)
+        snapshot = cached if cached is not None else _hydrate(repo, tip, commit.tree)
+        return cls(repo, tip, commit.tree, snapshot)
+
+    @classmethod
+    def begin(
+        cls, repo: Repo, *, files: Mapping[str, bytes], digest: str, nonce: str, at: int
+    ) -> Ledger:
+        """Create the ledger with the first set of governance.
+
+        Raises ``UsageError`` when there is one already.
+        """
+        repo.require_complete()
+        record = Noted(at=at, topic=Topic.GENESIS, digest=digest, text=nonce)
+        empty = repo.objects.write_tree(())
+        tree = edit(repo.objects, empty, _governance(repo, digest, files))
+        commit = repo.objects.write_commit(tree, (), _message(record, 1, ""), when=at)
+        if not repo.refs.compare_and_swap(BRANCH, commit, None, "lifeos"):
+            raise UsageError("there is a ledger already: the branch lifeos/ledger")
+        return cls(repo, commit, tree, apply(Snapshot(), record, commit))
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file in the tip's tree, or None."""
+        leaf = lookup(self.repo.objects, self.tree, path)
+        return self.repo.objects.read(leaf.oid)[1] if leaf else None
+
+    def ended(self, task: str) -> Ended | None:
+        """How the last run of a task ended, or None if none has."""
+        data = self.read(closed_path(task))
+        return Ended.model_validate_json(data) if data else None
+
+    def governance(self, digest: str) -> dict[str, bytes]:
+        """The files of an adopted set, by their path in the repository."""
+        folder = lookup(self.repo.objects, self.tree, f"governance/{digest}")
+        if folder is None:
+            raise LedgerBroken(f"the set of governance {digest[:12]} is not on the ledger")
+        leaves = list(walk(self.repo.objects, folder.oid))
+        contents = self.repo.objects.read_many(leaf.oid for leaf in leaves)
+        return {leaf.path: item[2] for leaf, item in zip(leaves, contents, strict=True)}
+
+    def entries(self, since: str | None = None) -> Iterator[Entry]:
+        """The transitions, oldest first; those after the commit ``since`` if it is given."""
+        return read_entries(self.repo, self.tip, since)
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def append(
+        self,
+        record: AnyRecord,
+        *,
+        artifacts: Mapping[str, bytes] | None = None,
+        trees: Mapping[str, str] | None = None,
+        drop: tuple[str, ...] = (),
+        prose: str = "",
+    ) -> str:
+        """Record one transition, durably. The commit's id.
+
+        ``artifacts`` are files by path, ``trees`` whole folders by path and tree id; ``drop``
+        are paths that leave the tip. Raises ``IllegalTransition`` when the record is not
+        possible now, and ``LedgerMoved`` when the tip is no longer the one this was decided on;
+        nothing is recorded then.
+        """
+        snapshot = apply(self.snapshot, record)
+        changes: dict[str, Edit] = dict.fromkeys(drop)
+        changes |= {path: (_FOLDER, oid) for path, oid in (trees or {}).items()}
+        record, extra = _within_limit(record)
+        for path, data in {**(artifacts or {}), **extra}.items():
+            changes[path] = (_FILE, self.repo.objects.write_blob(data))
+        if snapshot.seq % STATE_EVERY == 0:
+            state = self.repo.objects.write_blob(snapshot.model_dump_json().encode())
+            changes["state.json"] = (_FILE, state)
+        tree = edit(self.repo.objects, self.tree, changes) if changes else self.tree
+        commit = self.repo.objects.write_commit(
+            tree, (self.tip,), _message(record, snapshot.seq, prose), when=record.at
+        )
+        if not self.repo.refs.compare_and_swap(BRANCH, commit, self.tip, "lifeos"):
+            raise LedgerMoved
+        self.tip, self.tree, self.snapshot = commit, tree, snapshot
+        return commit
+
+    def close_run(self, record: Closed, *, packet: Mapping[str, bytes], prose: str = "") -> str:
+        """Record the end of a run with its packet; its artifacts leave the tip."""
+        run = self.snapshot.runs[record.run]
+        ended = Ended(
+            task=run.task,
+            run=run.id,
+            ordinal=run.ordinal,
+            outcome=record.outcome,
+            task_digest=run.task_digest,
+            landed=record.landed,
+            ledger=self.tip,
+            at=record.at,
+        )
+        artifacts = {f"{packet_path(run.id)}/{name}": data for name, data in packet.items()}
+        artifacts[closed_path(run.task)] = ended.model_dump_json().encode()
+        folder = f"runs/{run.id}"
+        drop = (folder,) if lookup(self.repo.objects, self.tree, folder) else ()
+        return self.append(record, artifacts=artifacts, drop=drop, prose=prose)
+
+    def adopt(self, record: AnyRecord, digest: str, files: Mapping[str, bytes]) -> str:
+        """Record something that needs a set of governance, and keep that set's files."""
+        have = lookup(self.repo.objects, self.tree, f"governance/{digest}")
+        artifacts = {} if have else {f"governance/{digest}/{path}": d for path, d in files.items()}
+        return self.append(record, artifacts=artifacts)
+
+    def catch_up(self) -> bool:
+        """Take in what others recorded. Whether there was anything."""
+        tip = self.repo.refs.read(BRANCH)
+        if tip == self.tip:
+            return False
+        if tip is None:
+            raise LedgerBroken("the branch lifeos/ledger has disappeared")
+        self.snapshot = replay(self.snapshot, read_entries(self.repo, tip, self.tip))
+        self.tip, self.tree = tip, self.repo.objects.commit(tip).tree
+        return True
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold lifeos's lock on the ledger, with everything others recorded taken in.
+
+        Inside it ``append`` cannot lose a race against another lifeos on this machine.
+        """
+        with Lock(self.repo.ensure_private() / "ledger.lock"):
+            self.catch_up()
+            yield
+
+    def save(self) -> None:
+        """Remember the snapshot for this tip, and that this clone has seen it."""
+        folder = self.repo.ensure_private() / "cache"
+        folder.mkdir(exist_ok=True)
+        text = f"{self.tip}\n{self.snapshot.model_dump_json()}"
+        fresh = folder / "state.new"
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(folder / "state")
+        seen = self.repo.refs.read(SEEN)
+        if seen != self.tip:
+            self.repo.refs.compare_and_swap(SEEN, self.tip, seen, "lifeos")
+
+
+def require_seen(repo: Repo, ledger: Ledger) -> None:
+    """Raise ``LedgerBroken`` if the ledger lacks the tip that this clone has seen before."""
+    seen = repo.refs.read(SEEN)
+    if seen is None or seen == ledger.tip:
+        return
+    require_contains(repo, ledger, seen, "this clone has seen")
+
+
+def require_contains(repo: Repo, ledger: Ledger, commit: str, who: str) -> None:
+    """Raise ``LedgerBroken`` unless the commit is one of the ledger's."""
+    result = repo.git.call("merge-base", "--is-ancestor", commit, ledger.tip)
+    if result.status != 0:
+        raise LedgerBroken(
+            f"the ledger does not contain {commit[:12]}, which {who}: it was rewound or replaced",
+            "find out who moved lifeos/ledger; git reflog lifeos/ledger shows its former tips",
+        )
+
+
+def read_entries(repo: Repo, tip: str, since: str | None = None) -> Iterator[Entry]:
+    """The transitions from after ``since`` (or the first) up to ``tip``, oldest first.
+
+    Raises ``LedgerBroken``, naming the commit, for anything that is not one record a commit in
+    one line of history.
+    """
+    span = f"{since}..{tip}" if since else tip
+    listing = repo.git.run(
+        "log", "--reverse", "--format=%H %T %ae %P%n%B%x00", "--end-of-options", span
+    )
+    for block in listing.decode("utf-8", "replace").split("\0\n"):
+        if block.strip("\0\n"):
+            yield _entry(repo, block)
+
+
+def _entry(repo: Repo, block: str) -> Entry:
+    head, _, message = block.partition("\n")
+    commit, tree, author, *parents = head.split(" ")
+    parents = [parent for parent in parents if parent]
+    if len(parents) > 1:
+        raise LedgerBroken(f"commit {commit} of the ledger is a merge: transitions are one line")
+    record = parse_message(message, commit)
+    return Entry(
+        commit=commit,
+        tree=tree,
+        parents=tuple(parents),
+        seq=_seq(message, commit),
+        record=_whole(repo, tree, record, commit),
+        author=author,
+    )
+
+
+def _seq(message: str, commit: str) -> int:
+    for line in reversed(message.rstrip().split("\n")):
+        if line.startswith(_SEQ) and line[len(_SEQ) :].isdecimal():
+            return int(line[len(_SEQ) :])
+    raise LedgerBroken(f"commit {commit} of the ledger has no {_SEQ.strip()} trailer")
+
+
+def replay(
+    snapshot: Snapshot,
+    entries: Iterator[Entry],
+    each: Callable[[Snapshot, Entry], None] | None = None,
+) -> Snapshot:
+    """The snapshot after these transitions. ``each`` sees the snapshot before each of them.
+
+    Raises ``LedgerBroken`` naming the commit whose record is not possible where it stands.
+    """
+    for entry in entries:
+        if each is not None:
+            each(snapshot, entry)
+        try:
+            snapshot = apply(snapshot, entry.record, entry.commit)
+        except IllegalTransition as error:
+            raise LedgerBroken(f"ledger commit {entry.commit}: {error}") from error
+        if snapshot.seq != entry.seq:
+            raise LedgerBroken(
+                f"ledger commit {entry.commit} says it is transition {entry.seq},"
+                f" but it is the {snapshot.seq}th: something was dropped or put in"
+            )
+    return snapshot
+
+
+def _hydrate(repo: Repo, tip: str, tree: str) -> Snapshot:
+    leaf = lookup(repo.objects, tree, "state.json")
+    if leaf is None:
+        return replay(Snapshot(), read_entries(repo, tip))
+    state = Snapshot.model_validate_json(repo.objects.read(leaf.oid)[1])
+    missing = _seq(repo.objects.commit(tip).message, tip) - state.seq
+    if not 0 <= missing < STATE_EVERY:
+        raise LedgerBroken(f"ledger commit {tip}: its state.json is of another place")
+    since = repo.git.run("rev-parse", "--verify", "--end-of-options", f"{tip}~{missing}")
+    return replay(state, read_entries(repo, tip, since.decode().strip()) if missing else iter(()))
+
+
+def _read_cache(repo: Repo, tip: str) -> Snapshot | None:
+    path: Path = repo.private_dir / "cache" / "state"
+    try:
+        cached, _, text = path.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return None
+    if cached != tip:
+        return None
+    try:
+        return Snapshot.model_validate_json(text)
+    except ValueError:
+        return None  # a cache of another version: it is made anew from the records
+
+
+def _message(record: AnyRecord, seq: int, prose: str) -> str:
+    title = one_line(subject(record), TITLE_LIMIT)
+    return format_message(record, title, for_commit(prose)) + f"{_SEQ}{seq}\n"
+
+
+def _governance(repo: Repo, digest: str, files: Mapping[str, bytes]) -> dict[str, Edit]:
+    return {
+        f"governance/{digest}/{path}": (_FILE, repo.objects.write_blob(data))
+        for path, data in files.items()
+    }
+
+
+def _within_limit(record: AnyRecord) -> tuple[AnyRecord, dict[str, bytes]]:
+    """A record whose line is short enough; facts that are too large go to the tree by digest."""
+    if len(to_json(record).encode()) <= RECORD_LIMIT:
+        return record, {}
+    if not isinstance(record, Finished) or record.facts is None:
+        raise UsageError(
+            f"the record of {subject(record)[:80]} is larger than {RECORD_LIMIT} bytes",
+            "shorten the task's title, the comment or the scope",
+        )
+    facts = canonical_json(record.facts.model_dump(mode="json")).encode()
+    small = record.model_copy(update={"facts": None, "facts_digest": sha256(facts)})
+    return small, {f"{attempt_path(record.run, record.n)}/facts.json": facts}
+
+
+def _whole(repo: Repo, tree: str, record: AnyRecord, commit: str) -> AnyRecord:
+    """The record with its facts, read from the tree where they were too large."""
+    if not isinstance(record, Finished) or not record.facts_digest:
+        return record
+    path = f"{attempt_path(record.run, record.n)}/facts.json"
+    leaf = lookup(repo.objects, tree, path)
+    data = repo.objects.read(leaf.oid)[1] if leaf else b""
+    if sha256(data) != record.facts_digest:
+        raise LedgerBroken(f"ledger commit {commit}: {path} is not what the record names")
+    return record.model_copy(update={"facts": AttemptFacts.model_validate(json.loads(data))})
