@@ -1,0 +1,98 @@
+"""The five files as one set, and what must hold between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from lifeos.core.policy.approvals import Approvals
+from lifeos.core.policy.config import Config
+from lifeos.core.policy.council import Council
+from lifeos.core.policy.envelope import Envelope
+from lifeos.core.policy.loop import Loop
+from lifeos.model import Frozen, Trust
+
+FILES: dict[str, type[Loop] | type[Council] | type[Envelope] | type[Approvals] | type[Config]] = {
+    "policies/loop.yaml": Loop,
+    "policies/council.yaml": Council,
+    "policies/envelope.yaml": Envelope,
+    "policies/approvals.yaml": Approvals,
+    ".lifeos/config.yaml": Config,
+}
+"""Where each model is kept in the repository."""
+
+PROMPTS = ".lifeos/prompts/"
+"""The folder of texts that replace lifeos's own prompts."""
+
+NO_REMOTE = "none"
+"""The value of `remote` that stands for: this clone holds the truth."""
+
+
+class Governance(Frozen):
+    """The rules, adopted as one set."""
+
+    loop: Loop = Field(description="policies/loop.yaml")
+    council: Council = Field(description="policies/council.yaml")
+    envelope: Envelope = Field(description="policies/envelope.yaml")
+    approvals: Approvals = Field(description="policies/approvals.yaml")
+    config: Config = Field(description=".lifeos/config.yaml")
+    prompts: tuple[tuple[str, str], ...] = Field(
+        (), description="Path and text of every file below .lifeos/prompts/, by path."
+    )
+    digest: str = Field(description="Hex SHA-256 of all files of the set, see governance_digest.")
+
+
+def is_governance(path: str) -> bool:
+    """Whether a path belongs to the rules: policies/ and .lifeos/ without the queue and STOP."""
+    if path.startswith("policies/"):
+        return True
+    return path.startswith(".lifeos/") and not (
+        path.startswith(".lifeos/queue/") or path == ".lifeos/STOP"
+    )
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two settings that are right alone and wrong together; ``key`` is the one to change."""
+
+    file: str
+    key: tuple[str, ...]
+    message: str
+    fix: str
+
+
+def validate_set(governance: Governance) -> tuple[Conflict, ...]:
+    """What is wrong between the files of a set; empty when it can be adopted."""
+    approvals, config = governance.approvals, governance.config
+    file = "policies/approvals.yaml"
+    found: list[Conflict] = []
+    if not approvals.approvers:
+        found.append(
+            Conflict(
+                file,
+                ("approvers",),
+                "nobody is an approver: no question could ever be answered",
+                "add yourself: `approvers: [{name: YOU, email: YOU@EXAMPLE.ORG}]`",
+            )
+        )
+    if approvals.trust is Trust.COMMIT and config.remote != NO_REMOTE:
+        found.append(
+            Conflict(
+                file,
+                ("trust",),
+                f"trust `commit` cannot be used with remote `{config.remote}`: "
+                "anyone who can push could write an approver's name on a commit",
+                "use trust `signature` or `merge`, or set `remote: none` in .lifeos/config.yaml",
+            )
+        )
+    if approvals.trust is Trust.MERGE and config.remote == NO_REMOTE:
+        found.append(
+            Conflict(
+                file,
+                ("trust",),
+                "trust `merge` needs a forge, but .lifeos/config.yaml says `remote: none`",
+                "name the remote in .lifeos/config.yaml, or use trust `commit` or `signature`",
+            )
+        )
+    return tuple(found)
