@@ -7,6 +7,7 @@ The caller hands in what a commit holds; nothing here looks at a work tree.
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ _Model = TypeVar("_Model", bound=Frozen)
 
 SCHEMAS = ("loop", "council", "envelope", "approvals", "config")
 """The names that `schema` knows."""
+
+
+MAX_PROMPT_BYTES = 256 * 1024
+"""What one file below .lifeos/prompts/ may have."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def _prompts(files: Mapping[str, bytes], problems: list[Problem]) -> tuple[tuple
     """The texts below .lifeos/prompts/, by path."""
     found: list[tuple[str, str]] = []
     for path in sorted(path for path in files if path.startswith(PROMPTS)):
-        text = strict_yaml.text_of(files[path], path)
+        text = strict_yaml.text_of(files[path], path, MAX_PROMPT_BYTES)
         if isinstance(text, Problem):
             problems.append(text)
         else:
@@ -153,13 +158,14 @@ def _prompts(files: Mapping[str, bytes], problems: list[Problem]) -> tuple[tuple
 
 def _strangers(files: Mapping[str, bytes]) -> list[Problem]:
     """YAML files that nobody reads: most often a misspelt name, whose rules would not apply."""
+    names = {path.rsplit("/", 1)[-1]: path for path in FILES}
     found: list[Problem] = []
     for path in sorted(files):
         if not is_governance(path) or path in FILES or path.startswith(PROMPTS):
             continue
         if path.casefold().endswith((".yaml", ".yml")):
-            near = difflib.get_close_matches(path, FILES, 1, 0.5)
-            fix = f"rename it to {near[0]}" if near else "delete it, or move it elsewhere"
+            near = difflib.get_close_matches(path.rsplit("/", 1)[-1], names, 1, 0.7)
+            fix = f"rename it to {names[near[0]]}" if near else "delete it, or move it elsewhere"
             found.append(Problem(Place(path), "is not a file that lifeos reads", fix))
     return found
 
@@ -185,7 +191,8 @@ def _problem(detail: ErrorDetails, document: strict_yaml.Document, model: type[F
         first = tuple(message.split(" ", 1)[0].rstrip(":").split("."))
         if (*path, *first) in document.values:
             return Problem(document.where((*path, *first)), message, fix)
-    return Problem(document.where(path), f"{name}{message}" if name else message, fix)
+        return Problem(document.where(path), f"`{_dotted(path)}`: {message}" if path else message)
+    return Problem(document.where(path), f"{name}{message}", fix)
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:
@@ -218,7 +225,7 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
         message, fix = _TYPES[kind]
         return f"{message}, not {shown}", fix
     if kind in {"enum", "literal_error"}:
-        expected = str(context["expected"])
+        expected = re.sub(r"<[\w.]+: ('[^']*')>", r"\1", str(context["expected"]))
         words = expected.replace("'", "").replace(" or ", ", ").split(", ")
         return f"must be {expected}, not {shown}", _nearest(str(detail["input"]), tuple(words))
     if kind == "greater_than_equal":
@@ -277,9 +284,7 @@ def schema(name: str) -> dict[str, Any]:
 
     Raises KeyError for another name.
     """
-    file = next((file for file in FILES if file.endswith(f"/{name}.yaml")), None)
-    if file is None:
-        raise KeyError(name)
+    file = {file.rsplit("/", 1)[-1]: file for file in FILES}[f"{name}.yaml"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"lifeos/{name}/v1",

@@ -1,4 +1,4 @@
-"""The files that `lifeos init` writes: the templates, with this repository's own facts filled in."""
+"""The files that `lifeos init` writes: the templates, with the repository's own facts filled in."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _check(check: Check) -> str:
     pinned = ", ".join(_quoted(pattern) for pattern in check.pinned)
     junit = _quoted(check.junit) if check.junit else "null"
     return (
-        f"  - name: {check.name}\n"
+        f"  - name: {_quoted(check.name)}\n"
         f"    run: {_quoted(check.run)}\n"
         f"    kind: {check.kind}\n"
         f"    fast: {'true' if check.fast else 'false'}\n"

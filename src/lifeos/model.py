@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Frozen(BaseModel):
@@ -139,11 +139,14 @@ Priority = Literal[0, 1, 2, 3]
 
 
 class Usage(Frozen):
-    """What something consumed. Seconds are wall clock, cost is in US dollars."""
+    """What something consumed. Seconds are wall clock, cost is in US dollars.
 
-    seconds: float = 0.0
-    tokens: int = 0
-    cost: float = 0.0
+    Never negative and never "not a number": workers report it, and no budget holds against those.
+    """
+
+    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+    tokens: int = Field(0, ge=0)
+    cost: float = Field(0.0, ge=0, allow_inf_nan=False)
 
     def plus(self, other: Usage) -> Usage:
         """The sum of both."""

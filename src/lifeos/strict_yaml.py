@@ -24,7 +24,8 @@ Path = tuple[str | int, ...]
 Where = tuple[int, int]
 """Line and column, both from 1."""
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
+"""Ten times the largest file that `init` writes. The parser needs up to a second for so much."""
 MAX_DEPTH = 20
 MAX_NODES = 10_000
 MAX_PROBLEMS = 20
@@ -42,6 +43,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
+# What the parser lets out on strange input instead of its own error: `\UFFFFFFFF`, `%YAML 1.21`.
+_SLIPS = (ValueError, OverflowError, IndexError, AttributeError, TypeError, AssertionError)
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 
@@ -79,14 +82,11 @@ def read(data: bytes, file: str) -> Document:
     return Document(file, value, builder.keys, builder.values, tuple(builder.problems))
 
 
-def text_of(data: bytes, file: str) -> str | Problem:
-    """The file as text, or why it is none."""
-    if len(data) > MAX_BYTES:
-        return Problem(
-            Place(file),
-            f"has {len(data)} bytes; at most {MAX_BYTES} are read",
-            "make it smaller; a policy is a page or two",
-        )
+def text_of(data: bytes, file: str, most: int = MAX_BYTES) -> str | Problem:
+    """The file as text, or why it is none; ``most`` is how many bytes it may have."""
+    if len(data) > most:
+        problem = f"has {len(data)} bytes; at most {most} are read"
+        return Problem(Place(file), problem, "make it smaller; a policy is a page or two")
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return Problem(Place(file, 1, 1), "is UTF-16 or UTF-32 text", "save it as UTF-8")
     if data.startswith(b"\xef\xbb\xbf"):
@@ -153,7 +153,7 @@ class _Builder:
     def document(self, events: Iterator[Event]) -> Value:
         """The value of the only document."""
         from ruamel.yaml.error import YAMLError
-        from ruamel.yaml.events import DocumentStartEvent, StreamEndEvent, StreamStartEvent
+        from ruamel.yaml.events import DocumentStartEvent
 
         value: Value = None
         started = False
@@ -166,11 +166,9 @@ class _Builder:
                     if event.version or event.tags:
                         self._stop(event, "has a % directive", "remove the line that starts with %")
                     value = self._node(next(events), events, ())
-                elif isinstance(event, StreamStartEvent | StreamEndEvent):
-                    continue
         except YAMLError as error:
             raise _Refused(self._syntax(error)) from None
-        except (ValueError, OverflowError, IndexError, AttributeError, TypeError) as error:
+        except _SLIPS as error:
             # The parser's own slips on strange input, such as a character number beyond Unicode.
             problem = Problem(
                 Place(self.file, *self._last), f"is not valid YAML: {shortened(str(error))}"

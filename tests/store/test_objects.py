@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lifeos.store.encoding import parse_commit
 from lifeos.store.git import GitError
-from lifeos.store.objects import Identity, MissingObject, parse_commit
+from lifeos.store.objects import Identity, MissingObject
 from lifeos.store.repo import Repo
 from lifeos.store.trees import TreeEntry, read_tree
 
@@ -178,6 +179,17 @@ def test_an_object_packed_after_the_reader_started_is_found(opened: Repo) -> Non
     plain_git(folder, "prune-packed")
     assert not object_path(opened, second).exists()
     assert opened.objects.read(second) == ("blob", b"second")
+
+
+def test_an_alternate_added_after_the_reader_started_is_found(opened: Repo, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    plain_git(other, "init", "-q", f"--object-format={opened.hash_name}")
+    oid = plain_git(other, "hash-object", "-w", "--stdin", stdin=b"elsewhere").decode().strip()
+    opened.objects.read(opened.objects.write_blob(b"here"))
+    alternates = opened.objects.folder / "info/alternates"
+    alternates.write_text(f"{other}/.git/objects\n", encoding="utf-8")
+    assert opened.objects.read(oid) == ("blob", b"elsewhere")
 
 
 @pytest.mark.parametrize(

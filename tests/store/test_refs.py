@@ -1,4 +1,4 @@
-"""References: two writers never both win, nothing is lost, and a kill leaves nothing that blocks."""
+"""References: two writers never both win, nothing is lost, a kill leaves nothing that blocks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Git
 from lifeos.errors import Busy, UsageError
 from lifeos.store.git import GitError
-from lifeos.store.lock import proc_identity
-from lifeos.store.refs import Intent
+from lifeos.store.lock import Lock, proc_identity
 from lifeos.store.repo import Repo
-from tests.conftest import Git
+from lifeos.store.stale import Intent
 
 REF = "refs/heads/lifeos/ledger"
 
@@ -29,19 +29,21 @@ from lifeos.store.repo import Repo
 folder, name, writer, count = sys.argv[1:]
 repo = Repo.open(Path(folder))
 tree = repo.objects.write_tree([])
-tries = 0
+def append(number):
+    old = repo.refs.read(name)
+    parents = [old] if old else []
+    new = repo.objects.write_commit(tree, parents, f"{writer} {number}\\n", when=1000)
+    return new if repo.refs.compare_and_swap(name, new, old, "append") else None
 for number in range(int(count)):
-    while True:
-        old = repo.refs.read(name)
-        new = repo.objects.write_commit(
-            tree, [old] if old else [], f"{writer} {number}\\n", when=1000
-        )
-        tries += 1
-        if repo.refs.compare_and_swap(name, new, old, "append"):
-            break
+    new = None
+    while new is None:
+        new = append(number)
     print(new, flush=True)
 repo.close()
 """
+
+# The same in one try: read, build and move under the lock. None would be printed and fail.
+APPEND_ONCE = APPEND.replace("    while new is None:\n", "    with repo.refs.exclusive():\n")
 
 DIE_AT = """
 import os, signal, sys
@@ -121,6 +123,20 @@ def test_finding_the_wanted_value_already_there_is_a_loss(opened: Repo) -> None:
     assert opened.refs.compare_and_swap(REF, one, one, "x")
 
 
+def test_a_plain_git_that_overtakes_at_the_last_moment_wins(repo: Path, git: Git) -> None:
+    """Between our look and git's lock; even with the very value that we wanted to set."""
+    wanted: list[str] = []
+
+    def overtake(event: str) -> None:
+        if event == "git:before:update-ref":
+            git("update-ref", REF, wanted[0])
+
+    with Repo.open(repo, trace=overtake) as opened:
+        wanted.append(commit(opened, "one"))
+        assert not opened.refs.compare_and_swap(REF, wanted[0], None, "x")
+        assert opened.refs.read(REF) == wanted[0]
+
+
 def test_packed_references_are_seen_and_moved(opened: Repo, git: Git, repo: Path) -> None:
     one = append(opened)
     git("pack-refs", "--all", "--prune")
@@ -165,7 +181,7 @@ def test_head_of_a_branch_and_detached(opened: Repo, git: Git) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "main", "refs/x", "refs/heads/", "refs/heads/-x\0", "refs/heads/a..b", "refs/heads/a@{1}",
+        "main", "refs/heads/", "refs/heads/-x\0", "refs/heads/a..b", "refs/heads/a@{1}",
         "refs/heads/a b", "refs/heads/a\n", "refs/heads/.a", "refs/heads/a.lock", "HEAD",
         "refs/heads/a.lock/b", "../refs/heads/a", "refs/heads/../../x",
     ],
@@ -222,8 +238,8 @@ def test_a_lock_of_a_living_stranger_stays_and_is_named(opened: Repo, repo: Path
     append(opened)
 
 
-def leave_intent(repo: Path, lifeos: int, git: int) -> Path:
-    intent = Intent(proc_identity(lifeos), proc_identity(git), REF)
+def leave_intent(repo: Path, git: int) -> Path:
+    intent = Intent(proc_identity(git), REF)
     (repo / ".git/lifeos/ref-owner").write_text(intent.text(), encoding="utf-8")
     locks = [repo / ".git" / f"{REF}.lock", repo / ".git/packed-refs.lock"]
     for lock in locks:
@@ -233,26 +249,30 @@ def leave_intent(repo: Path, lifeos: int, git: int) -> Path:
 
 def test_a_lock_left_by_the_dead_is_removed(opened: Repo, repo: Path) -> None:
     append(opened)
-    processes = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
-    leave_intent(repo, processes[0].pid, processes[1].pid)
-    for process in processes:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        leave_intent(repo, process.pid)
         process.kill()
-        process.wait()
     append(opened)
     clean(repo)
 
 
-def test_a_lock_whose_lifeos_lives_stays(opened: Repo, repo: Path) -> None:
-    """Cannot happen under the lock; if it does, deleting would be worse than waiting."""
+def test_a_lock_whose_git_lives_stays(opened: Repo, repo: Path) -> None:
     append(opened)
     with subprocess.Popen(["sleep", "60"]) as process:
-        lock = leave_intent(repo, os.getpid(), process.pid)
+        lock = leave_intent(repo, process.pid)
+        opened.refs.patience = 0.2
+        with pytest.raises(Busy, match="still moving"):
+            opened.refs.compare_and_swap(REF, commit(opened, "x"), opened.refs.read(REF), "x")
         process.kill()
-        process.wait()
-    opened.refs.patience = 0.2
-    with pytest.raises(Busy):
-        opened.refs.compare_and_swap(REF, commit(opened, "x"), opened.refs.read(REF), "x")
     assert lock.exists()
+
+
+def test_a_git_that_is_killed_under_us_is_started_again(opened: Repo, repo: Path) -> None:
+    append(opened)
+    for kid in children(os.getpid()):
+        os.kill(kid, signal.SIGKILL)
+    append(opened)
+    clean(repo)
 
 
 def test_a_torn_intent_blocks_nothing(opened: Repo, repo: Path) -> None:
@@ -261,11 +281,11 @@ def test_a_torn_intent_blocks_nothing(opened: Repo, repo: Path) -> None:
     append(opened)
 
 
-def race(folder: Path, writers: int, each: int) -> list[str]:
+def race(folder: Path, writers: int, each: int, script: str = APPEND) -> list[str]:
     """Many processes appending to one reference. Every id that was acknowledged."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", APPEND, str(folder), REF, str(number), str(each)],
+            [sys.executable, "-c", script, str(folder), REF, str(number), str(each)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -280,16 +300,34 @@ def race(folder: Path, writers: int, each: int) -> list[str]:
 
 
 def test_sixteen_writers_lose_no_update(repo: Path, git: Git) -> None:
-    acknowledged = race(repo, writers=16, each=10)
-    assert len(acknowledged) == len(set(acknowledged)) == 160
+    acknowledged = race(repo, writers=16, each=5)
+    assert len(acknowledged) == len(set(acknowledged)) == 80
     assert sorted(git("rev-list", REF).split()) == sorted(acknowledged)
-    assert git("rev-list", "--count", "--first-parent", REF) == "160"
+    assert git("rev-list", "--count", "--first-parent", REF) == "80"
     clean(repo)
 
 
+def test_under_the_lock_every_try_succeeds(repo: Path, git: Git) -> None:
+    acknowledged = race(repo, writers=8, each=10, script=APPEND_ONCE)
+    assert "None" not in acknowledged
+    assert sorted(git("rev-list", REF).split()) == sorted(acknowledged)
+    assert len(acknowledged) == 80
+
+
+def test_the_lock_may_be_nested_and_is_given_back(opened: Repo, repo: Path) -> None:
+    with opened.refs.exclusive():
+        with opened.refs.exclusive():
+            append(opened)
+        with Repo.open(repo) as other, pytest.raises(Busy):
+            Lock(other.private_dir / "refs.lock").acquire(timeout=0)
+    with Repo.open(repo) as other:
+        append(other)
+
+
 @pytest.mark.long
-def test_fifty_writers_lose_no_update(repo: Path, git: Git) -> None:
-    acknowledged = race(repo, writers=50, each=100)
+@pytest.mark.parametrize("script", [APPEND, APPEND_ONCE], ids=["retry", "exclusive"])
+def test_fifty_writers_lose_no_update(repo: Path, git: Git, script: str) -> None:
+    acknowledged = race(repo, writers=50, each=100, script=script)
     assert len(set(acknowledged)) == 5000
     assert sorted(git("rev-list", REF).split()) == sorted(acknowledged)
     clean(repo)
@@ -319,7 +357,7 @@ def children(pid: int) -> list[int]:
 
 def kill_rounds(repo: Path, git: Git, rounds: int, seed: int) -> None:
     """Kill lifeos and its git together at a random moment: what was acknowledged is there."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - when to kill, repeatable
     acknowledged: set[str] = set()
     for number in range(rounds):
         process = subprocess.Popen(
@@ -343,7 +381,7 @@ def kill_rounds(repo: Path, git: Git, rounds: int, seed: int) -> None:
 
 
 def test_random_kills_of_lifeos_and_git_lose_nothing(repo: Path, git: Git) -> None:
-    kill_rounds(repo, git, rounds=12, seed=1)
+    kill_rounds(repo, git, rounds=8, seed=1)
 
 
 @pytest.mark.long

@@ -7,14 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from conftest import Git
 from lifeos.errors import UsageError
-from lifeos.store.repo import NotARepository, Repo
+from lifeos.store.git import Git as StoreGit
+from lifeos.store.lock import Lock
+from lifeos.store.repo import NotARepository, Repo, silence_configured_hooks
 from lifeos.store.trees import TreeEntry, read_tree
-from tests.conftest import Git
 
 
 def roundtrip(repo: Repo, name: str = "refs/heads/lifeos/ledger") -> str:
@@ -258,6 +261,28 @@ def test_many_processes_may_create_the_private_directory_at_once(repo: Path) -> 
     assert [process.wait(60) for process in processes] == [0] * 8
 
 
+def test_who_waited_while_another_made_the_private_directory_leaves_it_alone(repo: Path) -> None:
+    private = repo / ".git/lifeos"
+    private.mkdir()
+    script = (
+        "import sys; from pathlib import Path; from lifeos.store.repo import Repo;"
+        "print('go', flush=True); Repo.open(Path(sys.argv[1])).ensure_private()"
+    )
+    with Lock(private / "git.lock"):
+        late = subprocess.Popen(
+            [sys.executable, "-c", script, str(repo)], stdout=subprocess.PIPE, text=True
+        )
+        assert late.stdout is not None
+        late.stdout.readline()
+        while not (private / "git-version").exists():  # it has seen that there is none
+            time.sleep(0.01)
+        time.sleep(0.1)
+        (private / "git").mkdir()
+        (private / "git/HEAD").write_text("mine\n", encoding="utf-8")
+    late.communicate(timeout=60)
+    assert (private / "git/HEAD").read_text(encoding="utf-8") == "mine\n"
+
+
 def test_another_users_repository_is_refused(repo: Path) -> None:
     """Git's own safe.directory rule holds although lifeos finds repositories itself."""
     if os.geteuid() != 0:
@@ -267,6 +292,18 @@ def test_another_users_repository_is_refused(repo: Path) -> None:
     with pytest.raises(UsageError, match="belongs to another user") as caught:
         Repo.open(repo)
     assert "safe.directory" in caught.value.fix
+
+
+def test_hooks_named_in_the_configuration_are_switched_off(repo: Path, git: Git) -> None:
+    """Newer git runs them whatever core.hooksPath says; names may hold '.' and '='."""
+    names = ("plain", "a.b", "x=y.z", "sp ace")
+    for name in names:
+        git("config", f"hook.{name}.command", "false")
+        git("config", f"hook.{name}.event", "reference-transaction")
+    person = StoreGit(repo / ".git", work_tree=repo)
+    silence_configured_hooks(person)
+    for name in names:
+        assert person.run("config", "--get", f"hook.{name}.enabled") == b"false\n"
 
 
 def test_a_closed_repository_can_be_used_again(repo: Path) -> None:

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from lifeos.core.globs import may_overlap
 from lifeos.core.policy.council import (
     BlastRadius,
     ChangeClass,
@@ -125,13 +124,19 @@ def _of_path(path: str, rules: Sequence[ClassifyRule]) -> Header:
 
 
 def _of_scope(pattern: str, rules: Sequence[ClassifyRule]) -> Header:
-    """What the rules say of a pattern: harmless only where all of it is, grave where any may be."""
-    inside = [rule for rule in rules if any(covers(glob, pattern) for glob in rule.paths)]
-    header = _said(UNCLASSIFIED, inside)
+    """What the rules say of a pattern: all of those around it, the grave part of those inside it.
+
+    Rules that it only crosses (`src/**` and `**/auth/**`) speak when the change is measured. The
+    pattern `**` says no more than no scope at all.
+    """
+    if pattern == "**":
+        return UNCLASSIFIED
+    around = [rule for rule in rules if any(covers(glob, pattern) for glob in rule.paths)]
+    header = _said(UNCLASSIFIED, around)
     for rule in rules:
-        if any(may_overlap(glob, pattern) for glob in rule.paths):
+        if any(covers(pattern, glob) for glob in rule.paths):
             header = raised(header, _said(_HARMLESS, [rule]))
-    if any(may_overlap(glob, pattern) for glob in GOVERNANCE_PATHS):
+    if any(covers(glob, pattern) or covers(pattern, glob) for glob in GOVERNANCE_PATHS):
         header = raised(header, _GOVERNED)
     return header
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from lifeos.core.canonical import digest_of, short_id
-from lifeos.core.judge import landing_checkpoint
-from lifeos.core.machine import add_spend
+from lifeos.core.judge import budget_used_up, landing_checkpoint
+from lifeos.core.machine import PERIOD_BUDGETS, add_spend, left_behind
 from lifeos.core.policy import (
     ExpiryThen,
     Governance,
@@ -20,10 +20,11 @@ from lifeos.core.policy import (
     Overlap,
 )
 from lifeos.core.records import Held, Noted, Resolved, Topic
-from lifeos.core.state import Item, Run, RunStatus, Snapshot
+from lifeos.core.state import Item, Run, RunStatus, Snapshot, Spend, TaskText
 from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Risk, Stage, Trust
 
 DAY = 86_400
+_PERIOD_RULES = frozenset(f"budget:{name}" for name in PERIOD_BUDGETS)
 
 
 class TaskFact(Frozen):
@@ -38,6 +39,18 @@ class TaskFact(Frozen):
     risk: Risk = Risk.LOW
     commands: str = ""
     ordinal: int = 0
+
+    @property
+    def text(self) -> TaskText:
+        """What a run must know of it."""
+        return TaskText(
+            digest=self.digest,
+            title=self.title,
+            scope=self.scope,
+            tags=self.tags,
+            risk=self.risk,
+            commands=self.commands,
+        )
 
 
 class Answer(Frozen):
@@ -235,9 +248,13 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for run in snapshot.runs.values():
         if run.governance == adopted or run.claim or run.status is RunStatus.ENDING:
             continue
+        refused = left_behind(snapshot, run)
         match rules_of(run, facts).loop.on_governance_change:
             case OnGovernanceChange.ADOPT:
                 yield Write(record=Noted(at=now, topic=Topic.REPINNED, run=run.id, digest=adopted))
+            case OnGovernanceChange.ESCALATE if refused:
+                reason = "the rules changed, and a person ended the runs of the old ones"
+                yield End(run=run.id, outcome=CloseOutcome.BLOCKED, reason=reason)
             case OnGovernanceChange.ESCALATE if not asked:
                 question = "the rules changed while runs are open: adopt the new set for them?"
                 yield _hold_governance(snapshot, facts, now, adopted, "open_runs", question)
@@ -289,8 +306,7 @@ def _task_edited(
                 at=now,
                 topic=Topic.RESTARTED,
                 run=run.id,
-                digest=task.digest,
-                commands=task.commands,
+                edited=task.text,
                 commit=facts.main,
             )
         )
@@ -304,16 +320,18 @@ def _task_edited(
                 )
             )
         elif item.about != task.digest:
-            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
+            # A checkpoint that the policy wants is put off by the new text, not answered by it.
+            reask = item.kind is ItemKind.STAGE_REVIEW and run.stage is not Stage.CLOSE
+            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=reask))
 
 
 def _budget_freed(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """A new day or month frees what an item asked for: nobody needs to answer it any more."""
     for item in snapshot.items.values():
         run = snapshot.runs.get(item.run or "")
-        if run is None or item.rule not in ("budget:cost_per_day", "budget:cost_per_month"):
+        if run is None or item.rule not in _PERIOD_RULES:
             continue
-        if not _period_spent(snapshot, facts, now, run, _reserve(run, facts)):
+        if f"budget:{_period_spent(snapshot, facts, now, run)}" != item.rule:
             yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
 
 
@@ -333,31 +351,24 @@ def _endings(snapshot: Snapshot, _facts: Facts, _now: int) -> Iterator[Step]:
 def _gates(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """What must be asked before a run that is ready may go on."""
     for run in snapshot.runs.values():
-        if run.status is not RunStatus.READY or run.claim:
-            continue
-        if run.commands:
-            question = "the task brings commands that no approver put on main; allow them?"
-            yield Write(
-                record=_held(
-                    snapshot, facts, now, run, ItemKind.COMMANDS, "commands:unapproved", question
-                )
-            )
-        elif run.stage is Stage.CLOSE:
-            rule = _landing_rule(run, facts)
-            if rule:
-                yield Write(
-                    record=_held(
-                        snapshot, facts, now, run, ItemKind.STAGE_REVIEW, rule, "land this work?"
-                    )
-                )
-        spent = _period_spent(snapshot, facts, now, run, _reserve(run, facts))
-        if spent:
-            question = f"{spent} is used up; let this run go on all the same?"
-            yield Write(
-                record=_held(
-                    snapshot, facts, now, run, ItemKind.BUDGET, f"budget:{spent}", question
-                )
-            )
+        gate = _gate(snapshot, facts, now, run) if awake(run, facts, now) else None
+        if gate is not None:
+            yield Write(record=_held(snapshot, facts, now, run, *gate))
+
+
+def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKind, str, str] | None:
+    """The kind, rule and question of the gate that this run stands before, if any."""
+    if run.commands:
+        question = "the task brings commands that no approver put on main; allow them?"
+        return ItemKind.COMMANDS, "commands:unapproved", question
+    if run.stage is Stage.CLOSE and (rule := _landing_rule(run, facts)):
+        return ItemKind.STAGE_REVIEW, rule, "Land this work?"
+    if spent := budget_used_up(run.usage, run.grants, rules_of(run, facts).loop):
+        return ItemKind.BUDGET, f"budget:{spent}", f"{spent} is used up; grant the same again?"
+    if spent := _period_spent(snapshot, facts, now, run):
+        question = f"{spent} is used up; let this run go on all the same?"
+        return ItemKind.BUDGET, f"budget:{spent}", question
+    return None
 
 
 def _landing_rule(run: Run, facts: Facts) -> str:
@@ -427,7 +438,8 @@ def _held(
 ) -> Held:
     item = item_id(snapshot)
     task = facts.tasks.get(run.task)
-    about = task.digest if task and rule == "task_changed" else ""
+    edited = task.text if task and rule == "task_changed" else None
+    about = edited.digest if edited else ""
     return Held(
         at=now,
         item=item,
@@ -438,6 +450,7 @@ def _held(
         rule=rule,
         subject=subject_of(snapshot, facts, run, item, kind, about),
         about=about,
+        edited=edited,
         expires_at=_expires(snapshot, facts, now),
     )
 
@@ -467,26 +480,37 @@ def _reserve(run: Run, facts: Facts) -> float:
     return rules_of(run, facts).loop.budgets.reserve_per_attempt if run.stage in facts.paid else 0.0
 
 
-def _period_spent(snapshot: Snapshot, facts: Facts, now: int, run: Run, reserve: float) -> str:
-    """The budget over all runs into which one more reservation does not fit, or ''."""
-    if not reserve:
+def _period_spent(
+    snapshot: Snapshot, facts: Facts, now: int, run: Run, reserved: float = 0.0
+) -> str:
+    """The budget over all runs into which this run's next attempt does not fit, or ''.
+
+    ``reserved`` is what other attempts may still spend: to be waited for, not to be asked about.
+    """
+    if run.stage not in facts.paid:
         return ""
     budgets = facts.sets[snapshot.governance].loop.budgets
     spend = add_spend(snapshot.spend, now, 0.0)
-    granted = add_spend(snapshot.spend, run.granted_at, 0.0) if run.granted_at else None
-    if spend.day_cost + snapshot.reserved + reserve > budgets.cost_per_day and (
-        granted is None or granted.day != spend.day
-    ):
-        return "cost_per_day"
-    if spend.month_cost + snapshot.reserved + reserve > budgets.cost_per_month and (
-        granted is None or granted.month != spend.month
-    ):
-        return "cost_per_month"
+    need = reserved + _reserve(run, facts)
+    periods = (
+        ("cost_per_day", spend.day, spend.day_cost, budgets.cost_per_day),
+        ("cost_per_month", spend.month, spend.month_cost, budgets.cost_per_month),
+    )
+    for name, period, cost, limit in periods:
+        over = cost >= limit or cost + need > limit
+        if over and not _granted_in(run, name, period):
+            return name
     return ""
 
 
+def _granted_in(run: Run, name: str, period: str) -> bool:
+    """Whether a person let this run go on over this budget, in this day ("2025-01-31") or month."""
+    at = run.granted.get(name)
+    return at is not None and add_spend(Spend(), at, 0.0).day.startswith(period)
+
+
 def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
-    reserved = 0.0
+    reserved = snapshot.reserved
     for run in snapshot.runs.values():
         waits = run.governance != snapshot.governance and (
             rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
@@ -495,9 +519,9 @@ def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             continue
         if facts.only_task and run.task != facts.only_task:
             continue
-        reserve = _reserve(run, facts)
-        if reserve and _period_spent(snapshot, facts, now, run, reserve + reserved):
+        if _period_spent(snapshot, facts, now, run, reserved):
             continue
+        reserve = _reserve(run, facts)
         reserved += reserve
         # Until something was built, a run works on main as it is now.
         fresh = not run.work or run.stage in (Stage.DESIGN, Stage.PLAN)
@@ -532,7 +556,7 @@ def next_wake(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
     for item in snapshot.items.values():
         if item.expires_at is not None and item.expires_at > now:
             times.append(item.expires_at)
-        if item.rule in ("budget:cost_per_day", "budget:cost_per_month"):
+        if item.rule in _PERIOD_RULES:
             times.append((now // DAY + 1) * DAY)
     return min(times, default=None)
 

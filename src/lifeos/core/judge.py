@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lifeos.core.globs import any_match
-from lifeos.core.machine import MAKER, REVIEWS, REWORKED_AT_CLOSE, next_stage
+from lifeos.core.globs import any_match, may_overlap
+from lifeos.core.machine import (
+    MAKER,
+    NOT_OF_THE_TREE,
+    NOT_OF_THE_WORK,
+    REWORKED_AT_CLOSE,
+    TABLE,
+    WAITS,
+    next_stage,
+)
 from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
 from lifeos.core.records import AttemptFacts, outcome_class
 from lifeos.core.state import Ask, OnApprove, Run, Success, Wake
-from lifeos.model import Action, FailureClass, Frozen, ItemKind, Risk, Stage, Verdict
+from lifeos.model import Action, FailureClass, Frozen, ItemKind, Risk, Stage, Usage, Verdict
+
+MIN_PAUSE = 60
+"""Seconds that a pause lasts at least: one of no length would be a retry without any limit."""
 
 _BREACHES = frozenset({FailureClass.ENVELOPE_VIOLATION, FailureClass.GOVERNANCE_VIOLATION})
 
@@ -55,7 +66,11 @@ def judge(
 ) -> Judgement:
     """The decision after one attempt. Pure: the same values give the same judgement."""
     case = Case(run=run, stage=stage, facts=facts, loop=governance.loop, now=now)
-    for rule in _RULES:
+    return _first(_RULES, case)
+
+
+def _first(rules: tuple[Callable[[Case], Judgement | None], ...], case: Case) -> Judgement:
+    for rule in rules:
         judgement = rule(case)
         if judgement is not None:
             return judgement
@@ -63,7 +78,8 @@ def judge(
 
 
 def _stop_switch(case: Case) -> Judgement | None:
-    if not case.facts.stopped:
+    # An attempt that came to its end all the same is not thrown away: nothing follows it anyway.
+    if not (case.facts.stopped and isinstance(case.facts.outcome, FailureClass)):
         return None
     wake = Wake(stop=True)
     return Judgement(action=Action.PAUSE, rule="stop_switch", to=case.stage, wake=wake)
@@ -71,9 +87,12 @@ def _stop_switch(case: Case) -> Judgement | None:
 
 def spent_budget(run: Run, facts: AttemptFacts, loop: Loop) -> str:
     """The name of the run's budget that this attempt has used up, or ''. Each grant adds one."""
-    budgets = loop.budgets
-    total = run.usage.plus(facts.usage)
-    times = 1 + run.grants
+    return budget_used_up(run.usage.plus(facts.usage), run.grants, loop)
+
+
+def budget_used_up(total: Usage, grants: int, loop: Loop) -> str:
+    """The name of the run's budget that this usage is beyond, or ''."""
+    budgets, times = loop.budgets, 1 + grants
     if total.tokens > budgets.tokens_per_run * times:
         return "tokens_per_run"
     if total.cost > budgets.cost_per_run * times:
@@ -87,14 +106,26 @@ def _budget(case: Case) -> Judgement | None:
     name = spent_budget(case.run, case.facts, case.loop)
     if not name:
         return None
-    done = case.facts.outcome in (Success.OK, Verdict.ACCEPT)
+    rest = _first(_RULES[_RULES.index(_budget) + 1 :], case)
+    on_approve = OnApprove.AGAIN
+    if rest.action is Action.ADVANCE:
+        on_approve = OnApprove.ADVANCE
+    elif _sends_back(case):
+        on_approve = OnApprove.REWORK
     ask = Ask(
         kind=ItemKind.BUDGET,
         rule=f"budget:{name}",
         question=f"{name} is used up; grant the same again?",
-        on_approve=OnApprove.ADVANCE if done else OnApprove.AGAIN,
+        on_approve=on_approve,
+        then=rest.ask if rest.ask and _outlives_budget(rest.ask) else None,
     )
     return Judgement(action=Action.PAUSE, rule=f"budget:{name}", to=case.stage, ask=ask)
+
+
+def _outlives_budget(ask: Ask) -> bool:
+    """Whether a grant of more budget leaves this question open. One more attempt answers others."""
+    about_content = (ItemKind.STAGE_REVIEW, ItemKind.BREACH, ItemKind.ENVIRONMENT)
+    return ask.kind in about_content or ask.rule == "review_rejects"
 
 
 def _success(case: Case) -> Judgement | None:
@@ -121,29 +152,40 @@ def stage_checkpoint(case: Case) -> str:
     if case.stage in (Stage.PACKET, Stage.CLOSE):
         return ""
     run = case.run
-    paths = case.facts.paths or run.paths or run.scope
+    paths = case.facts.paths or run.paths
     lines = case.facts.lines or run.lines
     risk = max(run.risk, case.facts.risk, key=lambda risk: risk.rank)
     for rule in case.loop.checkpoints:
-        if rule.stage is case.stage and _rule_holds(rule, paths, lines, risk):
+        touched = _touches(rule, paths, run.scope)
+        if rule.stage is case.stage and touched and _rule_holds(rule, len(paths), lines, risk):
             return f"checkpoint:{rule.name}"
     return ""
 
 
-def _rule_holds(rule: CheckpointRule, paths: tuple[str, ...], lines: int, risk: Risk) -> bool:
+def _touches(rule: CheckpointRule, paths: tuple[str, ...], scope: tuple[str, ...]) -> bool:
+    """Whether the rule's paths are touched; before anything is built, whether they may be."""
+    if not rule.paths:
+        return True
+    if paths or not scope:  # a task without scope may touch anything
+        return not paths or any(any_match(rule.paths, path) for path in paths)
+    return any(may_overlap(pattern, other) for pattern in rule.paths for other in scope)
+
+
+def _rule_holds(rule: CheckpointRule, files: int, lines: int, risk: Risk) -> bool:
+    """Whether the rule's conditions on risk and size hold."""
     if rule.risk is not None and risk.rank < rule.risk.rank:
-        return False
-    if rule.paths and not any(any_match(rule.paths, path) for path in paths):
         return False
     if rule.lines is not None and lines < rule.lines:
         return False
-    return rule.files is None or len(paths) >= rule.files
+    return rule.files is None or files >= rule.files
 
 
 def landing_checkpoint(run: Run, loop: Loop) -> str:
     """The rule by which a person decides before this run lands, or '' when none does."""
     for rule in loop.checkpoints:
-        if rule.stage is Stage.PACKET and _rule_holds(rule, run.paths, run.lines, run.risk):
+        if rule.stage is not Stage.PACKET or not _touches(rule, run.paths, run.scope):
+            continue
+        if _rule_holds(rule, len(run.paths), run.lines, run.risk):
             return f"checkpoint:{rule.name}"
     if run.forced:
         return f"council:{run.mode}"
@@ -163,15 +205,17 @@ def _escalation(case: Case, rule: str, question: str) -> Judgement:
         kind = ItemKind.ENVIRONMENT if case.facts.environment else ItemKind.BREACH
         # A tree that may not be kept (a secret in it) cannot be accepted, only made again.
         on_approve = OnApprove.ACCEPT if case.facts.tree else OnApprove.AGAIN
+    elif _sends_back(case):
+        on_approve = OnApprove.REWORK
     ask = Ask(kind=kind, rule=rule, question=question, on_approve=on_approve)
     return Judgement(action=Action.ESCALATE, rule=rule, to=case.stage, ask=ask)
 
 
 def _no_progress(case: Case) -> Judgement | None:
     progress, facts = case.loop.progress, case.facts
-    if case.failure in _BREACHES or case.failure is FailureClass.INTERRUPTED:
+    if case.failure in NOT_OF_THE_WORK:
         return None
-    if case.stage is Stage.BUILD and facts.tree and progress.same_tree:
+    if case.stage is Stage.BUILD and facts.tree and case.failure not in NOT_OF_THE_TREE:
         recent = (*case.run.trees, facts.tree)[-progress.same_tree :]
         if len(recent) == progress.same_tree and len(set(recent)) == 1:
             return _escalation(
@@ -179,7 +223,7 @@ def _no_progress(case: Case) -> Judgement | None:
                 "no_progress:same_tree",
                 f"the same tree {progress.same_tree} times in a row; what now?",
             )
-    if facts.error and progress.same_error:
+    if facts.error:
         errors = (*case.run.errors, facts.error)[-progress.same_error :]
         if len(errors) == progress.same_error and len(set(errors)) == 1:
             return _escalation(
@@ -193,6 +237,8 @@ def _no_progress(case: Case) -> Judgement | None:
 def _oscillation(case: Case) -> Judgement | None:
     trees = case.run.trees
     if not (case.loop.progress.oscillation and case.stage is Stage.BUILD and case.facts.tree):
+        return None
+    if case.failure in NOT_OF_THE_TREE:
         return None
     if len(trees) >= 2 and case.facts.tree == trees[-2] and case.facts.tree != trees[-1]:
         return _escalation(case, "oscillation", "the tree before the last came back; what now?")
@@ -211,31 +257,43 @@ def _ends_at_once(case: Case) -> Judgement | None:
 def _retries_left(case: Case) -> Judgement | None:
     failure = case.failure
     assert failure is not None  # noqa: S101  (success was decided before)
-    if case.run.retries.get(failure, 0) >= case.route.retries:
+    used = case.run.reworks.get(case.stage, {}) if _sends_back(case) else case.run.retries
+    if used.get(failure, 0) >= case.route.retries:
         return None
-    spent = _attempts_spent(case, failure)
-    if spent:
-        ask = Ask(
-            kind=ItemKind.BUDGET,
-            rule=f"budget:{spent}",
-            question=f"{spent} is used up; grant the same again?",
-        )
-        return Judgement(action=Action.PAUSE, rule=f"budget:{spent}", to=case.stage, ask=ask)
+    judgement = _no_attempts_left(case, failure)
+    if judgement is not None:
+        return judgement
     wake = Wake(at=case.now + case.route.backoff) if case.route.backoff else None
-    if case.stage in REVIEWS and isinstance(case.facts.outcome, Verdict):
-        rule, target = _rework(case)
-        return Judgement(action=Action.REWORK, rule=rule, to=target, wake=wake)
-    if case.stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE:
+    if _sends_back(case):
         rule, target = _rework(case)
         return Judgement(action=Action.REWORK, rule=rule, to=target, wake=wake)
     return Judgement(action=Action.RETRY, rule="retries_left", to=case.stage, wake=wake)
+
+
+def _no_attempts_left(case: Case, failure: FailureClass) -> Judgement | None:
+    spent = _attempts_spent(case, failure)
+    if not spent:
+        return None
+    ask = Ask(
+        kind=ItemKind.BUDGET,
+        rule=f"budget:{spent}",
+        question=f"{spent} is used up; grant the same again?",
+        on_approve=OnApprove.REWORK if _sends_back(case) else OnApprove.AGAIN,
+    )
+    return Judgement(action=Action.PAUSE, rule=f"budget:{spent}", to=case.stage, ask=ask)
+
+
+def _sends_back(case: Case) -> bool:
+    """Whether mending it is the work of an earlier stage: trying this one again changes nothing."""
+    at_close = case.stage is Stage.CLOSE and case.failure in REWORKED_AT_CLOSE
+    return case.facts.outcome is Verdict.REVISE or at_close
 
 
 def _attempts_spent(case: Case, failure: FailureClass) -> str:
     """The attempt budget that one more attempt would break, or ''."""
     budgets, run = case.loop.budgets, case.run
     times = 1 + run.grants
-    if run.attempts >= budgets.attempts_per_run * times:
+    if sum(run.stage_attempts.values()) >= budgets.attempts_per_run * times:
         return "attempts_per_run"
     if run.stage_attempts.get(case.stage, 0) >= budgets.attempts_per_stage * times:
         return "attempts_per_stage"
@@ -253,6 +311,7 @@ def _rework(case: Case) -> tuple[str, Stage]:
     causes = case.facts.causes or ((failure,) if failure else ())
     trivial = (
         set(causes) <= set(bypass.classes)
+        and failure is not FailureClass.CONFLICT  # only a new plan begins on the new main
         and run.lines <= bypass.lines
         and len(run.paths) <= bypass.files
         and not case.facts.protected
@@ -280,8 +339,8 @@ def _end(case: Case, rule: str) -> Judgement:
 
 def _waiver(case: Case, rule: str, question: str) -> Judgement:
     """A waiver is only ever asked, and only for the classes that may be waived."""
-    waivable = case.failure in case.loop.waivers.classes and case.stage is Stage.BUILD
-    if not waivable:
+    allowed = Action.WAIVE in TABLE.get((case.stage, case.facts.outcome), frozenset())
+    if not allowed or case.failure not in case.loop.waivers.classes:
         return _escalation(case, rule, question)
     ask = Ask(
         kind=ItemKind.WAIVER,
@@ -297,7 +356,11 @@ def _pause(case: Case, rule: str, question: str) -> Judgement:
         on_approve = OnApprove.ACCEPT if case.facts.tree else OnApprove.AGAIN
         ask = Ask(kind=ItemKind.BUDGET, rule=rule, question=question, on_approve=on_approve)
         return Judgement(action=Action.PAUSE, rule=rule, to=case.stage, ask=ask)
-    wake_at = case.facts.wake_at or case.now + case.route.backoff
+    if case.failure is not None and case.failure not in WAITS:
+        judgement = _no_attempts_left(case, case.failure)
+        if judgement is not None:
+            return judgement
+    wake_at = max(case.facts.wake_at or case.now + case.route.backoff, case.now + MIN_PAUSE)
     main = case.facts.main if case.failure is FailureClass.BASE_RED else None
     wake = Wake(at=wake_at, main=main or None)
     return Judgement(action=Action.PAUSE, rule=rule, to=case.stage, wake=wake)

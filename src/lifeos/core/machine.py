@@ -45,6 +45,7 @@ from lifeos.core.state import (
     Snapshot,
     Spend,
     Success,
+    TaskText,
     Waiver,
 )
 from lifeos.errors import IllegalTransition
@@ -80,8 +81,8 @@ REWORK_TARGETS: Mapping[Stage, frozenset[Stage]] = {
     Stage.PACKET: frozenset({Stage.PLAN, Stage.BUILD}),
     Stage.CLOSE: frozenset({Stage.PLAN, Stage.BUILD}),
 }
-TREES_KEPT = 4
-ERRORS_KEPT = 8
+KEPT = 100  # trees and errors remembered: as many as the progress rules may ask for
+PERIOD_BUDGETS = ("cost_per_day", "cost_per_month")
 
 _ASK_OR_END = frozenset({Action.ESCALATE, Action.TERMINATE, Action.PAUSE})
 _TRY_AGAIN = frozenset({Action.RETRY})
@@ -109,6 +110,21 @@ _WAIVABLE = _OF_TREES - {
     FailureClass.ENVELOPE_VIOLATION,
     FailureClass.GOVERNANCE_VIOLATION,
 }
+# Waiting, not failing: the attempt does not count against the task's budgets of attempts.
+WAITS = frozenset({FailureClass.QUOTA, FailureClass.BASE_RED})
+# Failures that say nothing about the work: progress is not measured by them.
+NOT_OF_THE_WORK = WAITS | {
+    FailureClass.INTERRUPTED,
+    FailureClass.BUDGET_EXCEEDED,
+    FailureClass.ENVELOPE_VIOLATION,
+    FailureClass.GOVERNANCE_VIOLATION,
+}
+# The same tree is no news after these: it was not the tree that failed.
+NOT_OF_THE_TREE = NOT_OF_THE_WORK | {
+    FailureClass.TEST_FLAKE,
+    FailureClass.ENVIRONMENT_ERROR,
+    FailureClass.DEPENDENCY_ERROR,
+}
 # What fails on the merged tree is mended in a new build; the rest of `close` is tried again.
 REWORKED_AT_CLOSE = _OF_TREES | {FailureClass.CONFLICT}
 
@@ -120,7 +136,7 @@ def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
         row[Verdict.ACCEPT] = frozenset({Action.ADVANCE}) | _ASK_OR_END
         row[Verdict.REVISE] = _REWORK | _ASK_OR_END
         row[Verdict.REJECT] = _ASK_OR_END
-    else:
+    elif stage is not Stage.CLOSE:  # it succeeds by `closed`, once main has moved
         row[Success.OK] = frozenset({Action.ADVANCE}) | _ASK_OR_END
     for failure in FailureClass:
         if failure is FailureClass.REVIEW_REJECTION:
@@ -165,7 +181,7 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
         Decision.REJECT: "close the run as rejected",
     },
     ItemKind.ESCALATION: {
-        Decision.APPROVE: "one more attempt",
+        Decision.APPROVE: "one more attempt, or one more rework where a review or landing failed",
         Decision.REVISE: "rework from the plan, with the comment",
         Decision.REJECT: "close the run as blocked",
     },
@@ -188,6 +204,17 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
     },
 }
 
+# What an attempt's record may ask, by its action. Asking is the only way to wait for a person.
+_ASKS: Mapping[Action, frozenset[ItemKind]] = {
+    Action.ADVANCE: frozenset({ItemKind.STAGE_REVIEW}),
+    Action.WAIVE: frozenset({ItemKind.WAIVER}),
+    Action.ESCALATE: frozenset({ItemKind.ESCALATION, ItemKind.BREACH, ItemKind.ENVIRONMENT}),
+    Action.PAUSE: frozenset({ItemKind.BUDGET}),
+}
+# Items that only an attempt's record can ask for.
+_OF_ATTEMPTS = frozenset({ItemKind.WAIVER, ItemKind.BREACH, ItemKind.ENVIRONMENT})
+_WITHOUT_RUN = frozenset({ItemKind.GOVERNANCE, ItemKind.PROPOSAL})
+
 _CLOSES_REJECTED = frozenset(
     {ItemKind.STAGE_REVIEW, ItemKind.BREACH, ItemKind.COMMANDS, ItemKind.ENVIRONMENT}
 )
@@ -207,6 +234,8 @@ def apply(snapshot: Snapshot, record: AnyRecord, commit: str = "") -> Snapshot:
     """
     if record.at < snapshot.at:
         raise IllegalTransition(f"{record.kind} at {record.at} is before {snapshot.at}")
+    if not snapshot.seq and not (isinstance(record, Noted) and record.topic is Topic.GENESIS):
+        raise IllegalTransition(f"a ledger begins with {Topic.GENESIS}, not with {record.kind}")
     match record:
         case Opened():
             changed = _opened(snapshot, record)
@@ -249,6 +278,7 @@ def _opened(snapshot: Snapshot, record: Opened) -> Snapshot:
         title=record.title,
         task_digest=record.task_digest,
         ordinal=record.ordinal,
+        opened_seq=snapshot.seq,
         opened_at=record.at,
         base=record.base,
         governance=record.governance,
@@ -310,10 +340,14 @@ def _finished(snapshot: Snapshot, record: Finished) -> Snapshot:
     allowed = TABLE.get((record.stage, facts.outcome))
     if allowed is None or record.action not in allowed:
         raise IllegalTransition(f"{record.action} may not follow {facts.outcome} at {record.stage}")
+    if record.stage is Stage.BUILD and facts.outcome is Success.OK and not facts.tree:
+        raise IllegalTransition(f"build {record.n} of {run.id} succeeded and left no tree")
     _check_target(record)
-    run = _account(run, record)
+    run = _act(_account(run, record), record)
+    if run.repin:
+        run = run.model_copy(update={"governance": run.repin, "approved_on": "", "repin": ""})
     spend = add_spend(snapshot.spend, record.at, facts.usage.cost)
-    return _with_run(snapshot, _act(run, record)).model_copy(update={"spend": spend})
+    return _with_run(snapshot, run).model_copy(update={"spend": spend})
 
 
 def _check_target(record: Finished) -> None:
@@ -327,9 +361,23 @@ def _check_target(record: Finished) -> None:
             expected = frozenset({record.stage})
     if record.to not in expected:
         raise IllegalTransition(f"{record.action} at {record.stage} cannot lead to {record.to}")
-    needs_ask = record.action in (Action.WAIVE, Action.ESCALATE)
-    if needs_ask and record.ask is None:
-        raise IllegalTransition(f"{record.action} at {record.stage} asks nothing")
+    _check_waiting(record)
+
+
+def _check_waiting(record: Finished) -> None:
+    """Whatever does not go on or end must wait for something: a person, a time, main, or STOP."""
+    what = f"{record.action} at {record.stage}"
+    ask, wake = record.ask, record.wake
+    if ask is not None and ask.kind not in _ASKS.get(record.action, frozenset()):
+        raise IllegalTransition(f"{what} cannot ask a {ask.kind}")
+    if ask is None and record.action in (Action.WAIVE, Action.ESCALATE):
+        raise IllegalTransition(f"{what} asks nothing")
+    if wake is not None and record.action not in (Action.RETRY, Action.REWORK, Action.PAUSE):
+        raise IllegalTransition(f"{what} waits for nothing")
+    if wake is not None and wake.at is None and wake.main is None and not wake.stop:
+        raise IllegalTransition(f"{what} would never wake")
+    if record.action is Action.PAUSE and (ask is None) == (wake is None):
+        raise IllegalTransition(f"{what} must either ask or wake")
 
 
 K = TypeVar("K")
@@ -350,14 +398,17 @@ def _account(run: Run, record: Finished) -> Run:
         "feedback": record.n if record.action is not Action.ADVANCE else 0,
         "comment": "",
     }
+    if record.action is Action.PAUSE and (facts.stopped or facts.outcome in WAITS):
+        counted = run.stage_attempts.get(record.stage, 0)
+        update["stage_attempts"] = {**run.stage_attempts, record.stage: max(counted - 1, 0)}
     failure = outcome_class(facts.outcome)
     if failure is not None:
-        update["failures"] = _count(run.failures, failure)
-        update["errors"] = (*run.errors, facts.error)[-ERRORS_KEPT:] if facts.error else run.errors
-        if record.action in (Action.RETRY, Action.REWORK):
-            update["retries"] = _count(run.retries, failure)
-        if record.stage is Stage.BUILD and facts.tree:
-            update["trees"] = (*run.trees, facts.tree)[-TREES_KEPT:]
+        update.update(_failed(run, record, failure))
+    judged = not facts.stopped and failure not in NOT_OF_THE_TREE
+    if record.stage is Stage.BUILD and facts.tree and judged:
+        update["trees"] = (*run.trees, facts.tree)[-KEPT:]
+    if record.stage is Stage.BUILD and failure is not None and judged:
+        update["accepted"] = ""  # it was looked at, and was not good enough: the next is built
     if facts.tree and record.stage is Stage.BUILD:
         update.update(work=facts.tree, paths=facts.paths, lines=facts.lines)
     if facts.artifact and record.stage in (Stage.DESIGN, Stage.PLAN):
@@ -369,18 +420,39 @@ def _account(run: Run, record: Finished) -> Run:
     return run.model_copy(update=update)
 
 
+def _failed(run: Run, record: Finished, failure: FailureClass) -> dict[str, object]:
+    """What a failure leaves on its run: counts, and the error that progress is measured by."""
+    assert record.facts is not None  # noqa: S101  (checked by the caller; tells the type checker)
+    facts = record.facts
+    update: dict[str, object] = {"failures": _count(run.failures, failure)}
+    if facts.error and not facts.stopped and failure not in NOT_OF_THE_WORK:
+        update["errors"] = (*run.errors, facts.error)[-KEPT:]
+    if record.action is Action.RETRY:
+        update["retries"] = _count(run.retries, failure)
+    elif record.action is Action.REWORK:
+        sent_back = _count(run.reworks.get(record.stage, {}), failure)
+        update["reworks"] = {**run.reworks, record.stage: sent_back}
+    return update
+
+
+def _passed(run: Run) -> dict[str, object]:
+    """What is forgotten when a stage is done: the counts of trying and of sending back."""
+    reworks = {stage: counts for stage, counts in run.reworks.items() if stage is not run.stage}
+    return {"retries": {}, "errors": (), "reworks": reworks}
+
+
 def _act(run: Run, record: Finished) -> Run:
     """What the action does to the run."""
     update: dict[str, object] = {"stage": record.to, "ask": record.ask, "wake": record.wake}
     match record.action:
         case Action.ADVANCE:
             status = RunStatus.ASKING if record.ask else RunStatus.READY
-            update.update(status=status, retries={}, errors=(), landing=None)
+            update.update(status=status, landing=None, **_passed(run))
         case Action.RETRY:
             update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
         case Action.REWORK:
             update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
-            update.update(landing=None, approved_on="", accepted="")
+            update.update(retries={}, errors=(), landing=None, approved_on="", accepted="")
         case Action.WAIVE | Action.ESCALATE:
             update.update(status=RunStatus.ASKING, exceptions=run.exceptions + 1)
         case Action.PAUSE:
@@ -394,16 +466,11 @@ def _act(run: Run, record: Finished) -> Run:
 def _held(snapshot: Snapshot, record: Held) -> Snapshot:
     if record.item in snapshot.items:
         raise IllegalTransition(f"item {record.item} is open already")
+    if (record.run is None) != (record.item_kind in _WITHOUT_RUN):
+        raise IllegalTransition(f"a {record.item_kind} item cannot open on run {record.run}")
     on_approve = OnApprove.AGAIN
     if record.run is not None:
-        run = _run(snapshot, record.run)
-        if run.status in (RunStatus.HELD, RunStatus.CLAIMED, RunStatus.ENDING):
-            raise IllegalTransition(f"run {run.id} is {run.status}: no item can open on it")
-        if run.ask is not None and run.ask.kind is record.item_kind:
-            on_approve = run.ask.on_approve
-        elif record.item_kind is ItemKind.STAGE_REVIEW:
-            on_approve = OnApprove.ADVANCE
-        held = run.model_copy(update={"status": RunStatus.HELD, "item": record.item, "ask": None})
+        held, on_approve = _held_run(_run(snapshot, record.run), record)
         snapshot = _with_run(snapshot, held)
     item = Item(
         id=record.item,
@@ -418,8 +485,42 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         governance=snapshot.governance,
         on_approve=on_approve,
         about=record.about,
+        edited=record.edited,
     )
     return snapshot.model_copy(update={"items": {**snapshot.items, item.id: item}})
+
+
+def _held_run(run: Run, record: Held) -> tuple[Run, OnApprove]:
+    """The run that waits for this item, and what an approval lets happen."""
+    if run.status in (RunStatus.HELD, RunStatus.CLAIMED, RunStatus.ENDING):
+        raise IllegalTransition(f"run {run.id} is {run.status}: no item can open on it")
+    if record.stage is not run.stage:
+        raise IllegalTransition(f"run {run.id} is at {run.stage}, not at {record.stage}")
+    ask, on_approve = run.ask, OnApprove.AGAIN
+    if ask is not None and (ask.kind, ask.rule) == (record.item_kind, record.rule):
+        on_approve, then = ask.on_approve, ask.then
+    elif record.item_kind in _OF_ATTEMPTS:
+        raise IllegalTransition(f"no attempt of run {run.id} asked for a {record.item_kind}")
+    elif record.item_kind is ItemKind.STAGE_REVIEW:
+        if run.stage is not Stage.CLOSE or ask is not None:
+            raise IllegalTransition(f"run {run.id} has no {run.stage} to review")
+        on_approve, then = OnApprove.ADVANCE, None
+    else:
+        # Something more urgent is asked first; a checkpoint that the policy wants comes after it.
+        then = ask if ask is not None and ask.kind is ItemKind.STAGE_REVIEW else None
+    if record.item_kind is ItemKind.WAIVER:
+        _waived_class(record.rule)
+    return run.model_copy(
+        update={"status": RunStatus.HELD, "item": record.item, "ask": then}
+    ), on_approve
+
+
+def _waived_class(rule: str) -> FailureClass:
+    """The failure that a waiver's rule ends with ("exhausted:test_failure")."""
+    name = rule.rpartition(":")[2]
+    if name not in tuple(FailureClass):
+        raise IllegalTransition(f"a waiver by {rule} names no failure class")
+    return FailureClass(name)
 
 
 def _without_item(snapshot: Snapshot, item_id: str) -> Snapshot:
@@ -437,17 +538,19 @@ def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
     if item.run is None:
         return _resolve_governance(snapshot, item, record)
     run = _run(snapshot, item.run)
+    if run.status is not RunStatus.HELD or run.item != item.id:
+        raise IllegalTransition(f"run {run.id} does not wait for item {item.id}")
     base = run.model_copy(
         update={
-            # An answer about a changed task is about its new text.
-            "task_digest": item.about or run.task_digest,
             "item": None,
-            "ask": None,
+            "ask": run.ask if record.decision is Decision.APPROVE else None,
             "wake": None,
             "answers": run.answers + 1,
             "comment": record.comment,
         }
     )
+    if item.edited is not None:  # an answer about a changed task is about its new text
+        base = _retold(base, item.edited)
     match record.decision:
         case Decision.APPROVE:
             answered = _approved(base, item, record)
@@ -466,50 +569,73 @@ def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Sna
     if record.decision is Decision.APPROVE:
         for run in tuple(snapshot.runs.values()):
             snapshot = _repin(snapshot, run, item.about)
-        return snapshot.model_copy(update={"governance": item.about})
-    if item.about != snapshot.governance:  # a set that was never adopted: the runs are not its
-        return snapshot.model_copy(update={"refused_governance": item.about})
-    runs = {
-        key: run
-        if run.governance == snapshot.governance or run.status is RunStatus.CLAIMED
-        else run.model_copy(update={"status": RunStatus.ENDING, "end": CloseOutcome.BLOCKED})
-        for key, run in snapshot.runs.items()
-    }
-    return snapshot.model_copy(update={"runs": runs})
+        return snapshot.model_copy(update={"governance": item.about, "refused_governance": ""})
+    # Refused for main, or (the adopted set itself) for the runs that are open under another one.
+    return snapshot.model_copy(update={"refused_governance": item.about})
+
+
+def _retold(run: Run, text: TaskText) -> Run:
+    """The run with its task's new text. A task may only raise its risk; no approval outlives it."""
+    return run.model_copy(
+        update={
+            "task_digest": text.digest,
+            "title": text.title,
+            "scope": text.scope,
+            "tags": text.tags,
+            "risk": max(run.risk, text.risk, key=lambda risk: risk.rank),
+            "commands": "" if text.commands == run.allowed else text.commands,
+            "approved_on": "",
+        }
+    )
 
 
 def _approved(run: Run, item: Item, record: Resolved) -> Run:
-    update: dict[str, object] = {"status": RunStatus.READY}
+    update: dict[str, object] = {"status": RunStatus.ASKING if run.ask else RunStatus.READY}
     match item.kind:
-        case ItemKind.STAGE_REVIEW:
+        case ItemKind.STAGE_REVIEW if run.stage is Stage.CLOSE:
             update["approved_on"] = record.main
         case ItemKind.WAIVER:
-            failure = FailureClass(item.rule.rpartition(":")[2])
-            waiver = Waiver(item=item.id, subject=item.subject, failure=failure)
+            failure = _waived_class(item.rule)
+            waiver = Waiver(
+                item=item.id, subject=item.subject, failure=failure, work=run.work
+            )
             update["waivers"] = (*run.waivers, waiver)
         case ItemKind.BUDGET:
-            update.update(grants=run.grants + 1, granted_at=record.at)
+            update.update(_granted(run, item, record.at))
         case ItemKind.COMMANDS:
-            update["commands"] = ""
+            update.update(commands="", allowed=run.commands)
         case _:  # what these allow is said by on_approve, below
             pass
     match item.on_approve:
         case OnApprove.ADVANCE if item.kind is not ItemKind.STAGE_REVIEW:
-            update.update(stage=next_stage(run.stage), retries={}, errors=())
+            update.update(stage=next_stage(run.stage), **_passed(run))
         case OnApprove.ACCEPT:
-            update["accepted"] = run.work
+            update.update(accepted=run.work, trees=())
+        case OnApprove.REWORK:
+            update.update(stage=_from_plan(run.stage), landing=None, approved_on="", accepted="")
         case _:
             pass
     return run.model_copy(update=update)
 
 
+def _granted(run: Run, item: Item, at: int) -> dict[str, object]:
+    """One grant is for one budget: the run's own once more, or over a day's or month's limit."""
+    name = item.rule.rpartition(":")[2]
+    if name in PERIOD_BUDGETS:
+        return {"granted": {**run.granted, name: at}}
+    return {"grants": run.grants + 1}
+
+
+def _from_plan(stage: Stage) -> Stage:
+    """Where rework by a person's word begins: at the plan, or at the design before there is one."""
+    return Stage.DESIGN if MAKER[stage] is Stage.DESIGN else Stage.PLAN
+
+
 def _revised(run: Run, item: Item, at: int) -> Run:
-    target: Stage
-    from_plan = item.kind in (ItemKind.BUDGET, ItemKind.ESCALATION)
-    if item.kind is ItemKind.WAIVER:
-        target = run.stage if run.stage is not Stage.CLOSE else Stage.BUILD
-    elif from_plan:
-        target = Stage.DESIGN if MAKER[run.stage] is Stage.DESIGN else Stage.PLAN
+    if item.kind is ItemKind.WAIVER:  # one more attempt, as it stands
+        return run.model_copy(update={"status": RunStatus.READY})
+    if item.kind in (ItemKind.BUDGET, ItemKind.ESCALATION):
+        target = _from_plan(run.stage)
     else:
         made = STAGES[STAGES.index(run.stage) - 1] if _asked_after(item) else run.stage
         target = MAKER[made]
@@ -517,6 +643,7 @@ def _revised(run: Run, item: Item, at: int) -> Run:
         "status": RunStatus.READY,
         "stage": target,
         "retries": {},
+        "reworks": {},
         "errors": (),
         "trees": (),
         "accepted": "",
@@ -526,7 +653,7 @@ def _revised(run: Run, item: Item, at: int) -> Run:
     }
     if item.kind is ItemKind.BUDGET:
         # A rework that may spend nothing would only ask again.
-        update.update(grants=run.grants + 1, granted_at=at)
+        update.update(_granted(run, item, at))
     return run.model_copy(update=update)
 
 
@@ -542,6 +669,8 @@ def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
             raise IllegalTransition(f"run {run.id} has landed nothing: it cannot pass")
         if record.landed != run.landing.commit:
             raise IllegalTransition(f"run {run.id} landed another commit than was recorded")
+    elif record.outcome is CloseOutcome.BLOCKED and left_behind(snapshot, run):
+        pass
     elif record.outcome is not CloseOutcome.CANCELLED and run.end is not record.outcome:
         raise IllegalTransition(f"run {run.id} was not decided to end {record.outcome}")
     items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
@@ -549,7 +678,13 @@ def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
     return snapshot.model_copy(update={"runs": runs, "items": items})
 
 
-def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa: C901, PLR0911
+def left_behind(snapshot: Snapshot, run: Run) -> bool:
+    """Whether a person refused to take this run over to the adopted set: it ends."""
+    other = run.governance != snapshot.governance and run.claim is None
+    return other and snapshot.refused_governance == snapshot.governance
+
+
+def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa: C901
     # One arm a topic: splitting the match would only hide that the list is complete.
     match record.topic:
         case Topic.GENESIS:
@@ -557,15 +692,11 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
                 raise IllegalTransition("a ledger begins once")
             return snapshot.model_copy(update={"root": commit, "governance": record.digest})
         case Topic.GOVERNANCE:
-            return snapshot.model_copy(
-                update={"governance": record.digest, "refused_governance": ""}
-            )
+            return _noted_governance(snapshot, record)
         case Topic.REPINNED:
-            return _repin(snapshot, _run(snapshot, record.run), record.digest)
-        case Topic.STOPPED:
-            return snapshot.model_copy(update={"stop": True})
-        case Topic.RESUMED:
-            return snapshot.model_copy(update={"stop": False})
+            return _noted_repinned(snapshot, record)
+        case Topic.STOPPED | Topic.RESUMED:
+            return snapshot.model_copy(update={"stop": record.topic is Topic.STOPPED})
         case Topic.LANDING:
             return _noted_landing(snapshot, record)
         case Topic.SUPERSEDED:
@@ -579,6 +710,19 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
             return _noted_restarted(snapshot, record)
         case Topic.REVERTED | Topic.HISTORY:
             return snapshot
+
+
+def _noted_governance(snapshot: Snapshot, record: Noted) -> Snapshot:
+    if not record.digest:
+        raise IllegalTransition("a set is adopted by its digest")
+    return snapshot.model_copy(update={"governance": record.digest, "refused_governance": ""})
+
+
+def _noted_repinned(snapshot: Snapshot, record: Noted) -> Snapshot:
+    run = _run(snapshot, record.run)
+    if record.digest != snapshot.governance or run.status is RunStatus.ENDING:
+        raise IllegalTransition(f"run {run.id} can only take over the adopted set, while it is on")
+    return _repin(snapshot, run, record.digest)
 
 
 def _noted_landing(snapshot: Snapshot, record: Noted) -> Snapshot:
@@ -599,19 +743,32 @@ def _noted_superseded(snapshot: Snapshot, record: Noted) -> Snapshot:
     run = _run(snapshot, item.run)
     if record.reask:
         return _ask_anew(snapshot, run, item)
-    free = run.model_copy(update={"status": RunStatus.READY, "item": None})
+    ask = run.ask if item.edited else None  # what a changed text only put off is still to be asked
+    status = RunStatus.ASKING if ask else RunStatus.READY
+    free = run.model_copy(update={"status": status, "item": None, "ask": ask})
     return _with_run(_without_item(snapshot, item.id), free)
 
 
 def _ask_anew(snapshot: Snapshot, run: Run, item: Item) -> Snapshot:
     """Take the item back and let the same question be asked of the subject as it is now."""
-    ask = Ask(kind=item.kind, rule=item.rule, question=item.question, on_approve=item.on_approve)
+    ask = Ask(
+        kind=item.kind,
+        rule=item.rule,
+        question=item.question,
+        on_approve=item.on_approve,
+        then=run.ask,
+    )
     asking = run.model_copy(update={"status": RunStatus.ASKING, "item": None, "ask": ask})
     return _with_run(_without_item(snapshot, item.id), asking)
 
 
 def _repin(snapshot: Snapshot, run: Run, digest: str) -> Snapshot:
-    """Put a run under another set. What was asked under the old one is asked anew."""
+    """Put a run under another set. What was asked under the old one is asked anew.
+
+    An attempt under way ends under the set that it was begun with.
+    """
+    if run.status is RunStatus.CLAIMED:
+        return _with_run(snapshot, run.model_copy(update={"repin": digest}))
     repinned = run.model_copy(update={"governance": digest, "approved_on": ""})
     snapshot = _with_run(snapshot, repinned)
     item = snapshot.items.get(run.item or "")
@@ -621,25 +778,32 @@ def _repin(snapshot: Snapshot, run: Run, digest: str) -> Snapshot:
 def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
     """The task's text changed and the policy says: begin again with the new text."""
     run = _run(snapshot, record.run)
-    if run.status is RunStatus.CLAIMED:
-        raise IllegalTransition(f"run {run.id} has an attempt under way")
+    if run.status in (RunStatus.CLAIMED, RunStatus.ENDING) or record.edited is None:
+        raise IllegalTransition(f"run {run.id} is {run.status}: it cannot begin again")
     items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
-    fresh = run.model_copy(
+    fresh = _retold(run, record.edited).model_copy(
         update={
-            "task_digest": record.digest,
             "stage": record.stage or Stage.DESIGN,
             "status": RunStatus.READY,
             "item": None,
             "ask": None,
             "wake": None,
             "retries": {},
+            "reworks": {},
             "errors": (),
             "trees": (),
+            "design": "",
+            "plan": "",
+            "work": "",
+            "paths": (),
+            "lines": 0,
             "accepted": "",
-            "approved_on": "",
+            "waivers": (),
+            "feedback": 0,
+            "comment": "",
+            "last_n": {},
             "landing": None,
             "base": record.commit or run.base,
-            "commands": record.commands,
         }
     )
     return _with_run(snapshot, fresh).model_copy(update={"items": items})

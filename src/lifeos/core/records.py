@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from lifeos.core.canonical import canonical_json
-from lifeos.core.state import Ask, Outcome, Wake
+from lifeos.core.clean import for_commit, one_line
+from lifeos.core.state import Ask, Outcome, TaskText, Wake
 from lifeos.errors import LedgerBroken
 from lifeos.model import (
     Action,
@@ -153,6 +154,7 @@ class Held(Record):
     rule: str
     subject: str
     about: str = ""
+    edited: TaskText | None = None
     expires_at: int | None = None
 
 
@@ -212,7 +214,7 @@ class Noted(Record):
     tree: str = ""
     who: str = ""
     text: str = ""
-    commands: str = ""
+    edited: TaskText | None = None
     reask: bool = False
 
 
@@ -274,10 +276,11 @@ def subject(record: AnyRecord) -> str:
 
 
 def format_message(record: AnyRecord, title: str, prose: str = "") -> str:
-    """The whole commit message. ``title`` is the cleaned subject, ``prose`` cleaned text."""
-    parts = [title]
-    if prose:
-        parts.append(prose)
+    """The whole commit message. Title and prose may be foreign: they are cleaned here."""
+    parts = [one_line(title) or record.kind]
+    body = for_commit(prose)
+    if body:
+        parts.append(body)
     parts.append(PREFIX + to_json(record))
     trailers = [f"Lifeos-Kind: {record.kind}"]
     run = getattr(record, "run", None)

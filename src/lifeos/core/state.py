@@ -48,6 +48,7 @@ class OnApprove(StrEnum):
     ADVANCE = "advance"  # as if the attempt had succeeded
     AGAIN = "again"  # one more attempt at this stage
     ACCEPT = "accept"  # take the kept tree as given, and check it
+    REWORK = "rework"  # do what the review asked for
 
 
 class Ask(Frozen):
@@ -57,6 +58,7 @@ class Ask(Frozen):
     rule: str
     question: str
     on_approve: OnApprove = OnApprove.AGAIN
+    then: Ask | None = None  # asked when this is approved: one question must not hide another
 
 
 class Wake(Frozen):
@@ -93,6 +95,21 @@ class Waiver(Frozen):
     item: str
     subject: str
     failure: FailureClass
+    work: str = ""  # the tree that it is for
+
+
+class TaskText(Frozen):
+    """What a task says, as far as its run must know.
+
+    ``commands`` is the digest of the commands that need allowing, "" if none do.
+    """
+
+    digest: str
+    title: str
+    scope: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    risk: Risk = Risk.LOW
+    commands: str = ""
 
 
 class Run(Frozen):
@@ -103,6 +120,7 @@ class Run(Frozen):
     title: str
     task_digest: str
     ordinal: int
+    opened_seq: int
     opened_at: int
     base: str
     governance: str
@@ -110,20 +128,23 @@ class Run(Frozen):
     tags: tuple[str, ...] = ()
     risk: Risk = Risk.LOW
     commands: str = ""  # digest of the task's commands that need allowing; "" if none do
+    allowed: str = ""  # digest of the commands that a person allowed
     stage: Stage = Stage.DESIGN
     status: RunStatus = RunStatus.READY
     claim: Claim | None = None
     item: str | None = None
-    ask: Ask | None = None
+    ask: Ask | None = None  # while held: what is asked once the open item is approved
     wake: Wake | None = None
     end: CloseOutcome | None = None
     attempts: int = 0
     stage_attempts: Mapping[Stage, int] = {}
     failures: Mapping[FailureClass, int] = {}
-    retries: Mapping[FailureClass, int] = {}
+    retries: Mapping[FailureClass, int] = {}  # at this stage, since it was entered
+    reworks: Mapping[Stage, Mapping[FailureClass, int]] = {}  # sent back, since it last passed
     usage: Usage = Usage()
-    grants: int = 0
-    granted_at: int = 0
+    grants: int = 0  # how often the run's own budgets were granted once more
+    granted: Mapping[str, int] = {}  # when a person last let it go on over a day's, month's budget
+    repin: str = ""  # the set to go on under when the attempt under way has ended
     answers: int = 0
     trees: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
@@ -158,7 +179,8 @@ class Item(Frozen):
     expires_at: int | None
     governance: str  # the adopted set when it was opened
     on_approve: OnApprove = OnApprove.AGAIN
-    about: str = ""  # what a governance item is about: the digest of the new set
+    about: str = ""  # the digest of the new set, or of the task's new text
+    edited: TaskText | None = None  # the task's new text, if the item is about that
 
 
 class Spend(Frozen):

@@ -302,10 +302,13 @@ class Session:
         del self._buffer[:size]
         return data
 
-    def close(self) -> None:
-        """End the process: it sees the end of its input, and is killed if that does not help."""
+    def close(self) -> int:
+        """End the process: it sees the end of its input, and is killed if that does not help.
+
+        Gives its status, negative if a signal ended it.
+        """
         if not self.mine:
-            return
+            return 0
         for stream in (self._stdin, self._stdout):
             try:
                 stream.close()
@@ -317,6 +320,7 @@ class Session:
             kill_group(self._process)
         self._errors.close()
         self._trace(f"git:after:{self.argv[0]}")
+        return self._process.returncode or 0
 
     def _fill(self, deadline: float) -> None:
         descriptor = self._stdout.fileno()

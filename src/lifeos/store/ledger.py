@@ -215,7 +215,14 @@ class Ledger:
         self.tip, self.tree, self.snapshot = commit, tree, snapshot
         return commit
 
-    def close_run(self, record: Closed, *, packet: Mapping[str, bytes], prose: str = "") -> str:
+    def close_run(
+        self,
+        record: Closed,
+        *,
+        packet: Mapping[str, bytes],
+        drop: tuple[str, ...] = (),
+        prose: str = "",
+    ) -> str:
         """Record the end of a run with its packet; its artifacts leave the tip."""
         run = self.snapshot.runs[record.run]
         ended = Ended(
@@ -231,14 +238,9 @@ class Ledger:
         artifacts = {f"{packet_path(run.id)}/{name}": data for name, data in packet.items()}
         artifacts[closed_path(run.task)] = ended.model_dump_json().encode()
         folder = f"runs/{run.id}"
-        drop = (folder,) if lookup(self.repo.objects, self.tree, folder) else ()
+        if lookup(self.repo.objects, self.tree, folder):
+            drop = (*drop, folder)
         return self.append(record, artifacts=artifacts, drop=drop, prose=prose)
-
-    def adopt(self, record: AnyRecord, digest: str, files: Mapping[str, bytes]) -> str:
-        """Record something that needs a set of governance, and keep that set's files."""
-        have = lookup(self.repo.objects, self.tree, f"governance/{digest}")
-        artifacts = {} if have else {f"governance/{digest}/{path}": d for path, d in files.items()}
-        return self.append(record, artifacts=artifacts)
 
     def catch_up(self) -> bool:
         """Take in what others recorded. Whether there was anything."""

@@ -11,20 +11,41 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from lifeos.errors import Exit, LifeosError
+from lifeos.store.discover import HashName
+from lifeos.store.encoding import (
+    LIFEOS,
+    OID,
+    Commit,
+    Entry,
+    Identity,
+    Stamp,
+    encode_commit,
+    encode_tree,
+    parse_commit,
+)
 from lifeos.store.git import Git, GitError, Session, SessionDied, Trace, no_trace
 
-HashName = Literal["sha1", "sha256"]
+__all__ = [
+    "LIFEOS",
+    "Commit",
+    "HashName",
+    "Identity",
+    "MissingObject",
+    "ObjectKind",
+    "Objects",
+    "Stamp",
+    "sync_folder",
+]
+
 ObjectKind = Literal["blob", "tree", "commit", "tag"]
 _KINDS: dict[bytes, ObjectKind] = {
     b"blob": "blob",
@@ -32,7 +53,6 @@ _KINDS: dict[bytes, ObjectKind] = {
     b"commit": "commit",
     b"tag": "tag",
 }
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Requests of one round: few enough to fit into a pipe, and not too much content in memory.
 _ROUND = 64
 _WRITERS = 8
@@ -50,50 +70,6 @@ class MissingObject(LifeosError, KeyError):
         self.oid = oid
 
     __str__ = LifeosError.__str__
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The name and mail address of an author or committer."""
-
-    name: str
-    email: str
-
-
-LIFEOS = Identity("lifeos", "lifeos@localhost")
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Who and when, as a commit has it. ``when`` is in seconds since 1970, ``zone`` as written."""
-
-    identity: Identity
-    when: int
-    zone: str
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit, read. ``message`` is exactly what stands after the headers."""
-
-    oid: str
-    tree: str
-    parents: tuple[str, ...]
-    author: Stamp
-    committer: Stamp
-    message: str
-    signature: str = ""
-
-
-class Entry(Protocol):
-    """What ``write_tree`` needs of an entry."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def oid(self) -> str: ...
 
 
 class Objects:
@@ -181,7 +157,7 @@ class Objects:
         for start in range(0, len(wanted), _ROUND):
             part = wanted[start : start + _ROUND]
             for oid in part:
-                if not _OID.fullmatch(oid):
+                if not OID.fullmatch(oid):
                     raise ValueError(f"{oid!r} is not an object id")
             yield from self._read_round(part)
 
@@ -335,86 +311,3 @@ def _header(line: bytes, oid: str) -> tuple[ObjectKind, int]:
             raise MissingObject(oid)
         raise GitError(("cat-file", oid), 0, f"unexpected answer {line[:200]!r}")
     return _KINDS[parts[1]], int(parts[2])
-
-
-def encode_tree(entries: Iterable[Entry]) -> bytes:
-    """The content of a tree object. Raises ``ValueError`` for a name twice or an empty one."""
-    seen: set[str] = set()
-    items: list[tuple[bytes, bytes]] = []
-    for entry in entries:
-        name = entry.name.encode("utf-8", "surrogateescape")
-        if not name or b"/" in name or b"\0" in name or entry.name in seen:
-            raise ValueError(f"{entry.name!r} cannot be a name in a tree, or is there twice")
-        if not _OID.fullmatch(entry.oid):
-            raise ValueError(f"{entry.oid!r} is not an object id")
-        seen.add(entry.name)
-        mode = entry.mode.lstrip("0").encode()
-        # git orders a folder as if its name ended in a slash
-        order = name + b"/" if mode == b"40000" else name
-        items.append((order, b"%s %s\0%s" % (mode, name, bytes.fromhex(entry.oid))))
-    items.sort()
-    return b"".join(item for _, item in items)
-
-
-def encode_commit(
-    tree: str,
-    parents: Sequence[str],
-    message: str,
-    *,
-    when: int,
-    author: Identity,
-    committer: Identity,
-) -> bytes:
-    """The content of a commit object. Raises ``ValueError`` for what git would not read back."""
-    if "\0" in message:
-        raise ValueError("a commit message cannot hold NUL")
-    for oid in (tree, *parents):
-        if not _OID.fullmatch(oid):
-            raise ValueError(f"{oid!r} is not an object id")
-    if when < 0:
-        raise ValueError(f"{when} is before 1970")
-    for identity in (author, committer):
-        if any(char in text for text in (identity.name, identity.email) for char in "<>\n\0"):
-            raise ValueError(f"{identity} cannot stand in a commit")
-    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
-    lines.append(f"author {author.name} <{author.email}> {when} +0000")
-    lines.append(f"committer {committer.name} <{committer.email}> {when} +0000")
-    return ("\n".join(lines) + "\n\n" + message).encode("utf-8")
-
-
-_STAMP = re.compile(r"(.*?) ?<(.*)> (-?\d+) ([+-]\d+)", re.DOTALL)
-
-
-def parse_commit(oid: str, data: bytes) -> Commit:
-    """Read a commit object. Bytes that are not utf-8 come out as surrogates, never changed."""
-    head, _, message = data.decode("utf-8", "surrogateescape").partition("\n\n")
-    headers: list[tuple[str, str]] = []
-    for line in head.split("\n"):
-        if line.startswith(" ") and headers:
-            key, value = headers[-1]
-            headers[-1] = (key, f"{value}\n{line[1:]}")
-        else:
-            key, _, value = line.partition(" ")
-            headers.append((key, value))
-    first: dict[str, str] = {}
-    for key, value in headers:
-        first.setdefault(key, value)
-    try:
-        return Commit(
-            oid=oid,
-            tree=first["tree"],
-            parents=tuple(value for key, value in headers if key == "parent"),
-            author=_parse_stamp(first["author"]),
-            committer=_parse_stamp(first["committer"]),
-            message=message,
-            signature=first.get("gpgsig", first.get("gpgsig-sha256", "")),
-        )
-    except (KeyError, ValueError) as error:
-        raise GitError(("cat-file", oid), 0, f"{oid} is a damaged commit: {error}") from None
-
-
-def _parse_stamp(text: str) -> Stamp:
-    match = _STAMP.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a person and a time")
-    return Stamp(Identity(match[1], match[2]), int(match[3]), match[4])

@@ -1,11 +1,12 @@
 """References: read from their files, moved by git with compare-and-swap.
 
 Why a lock of our own around git's: git's reference lock is taken or fails, so under contention
-writers retry and starve. With the lock every try succeeds or has really lost.
+writers retry and starve. With the lock every try succeeds or has really lost, and a writer that
+reads, builds and moves under ``exclusive`` needs one try.
 
 Why the intent file: a git killed inside a transaction leaves ``<ref>.lock`` behind, and from then
-on every try fails. Before git is asked, the intent says which processes are about to lock what.
-A lock file is removed only if those processes are provably gone and it does not change for a
+on every try fails. Before git is asked, the intent says which process is about to lock what.
+A lock file is removed only if that process is provably gone and the file does not change for a
 while, so that a lock that a person's own git holds just now is left alone.
 """
 
@@ -13,23 +14,22 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lifeos.errors import Busy, UsageError
+from lifeos.store.encoding import OID
 from lifeos.store.git import Git, GitError, GitTimeout, Session, SessionDied, Trace
-from lifeos.store.lock import Lock, Owner, owner_is_dead, proc_identity
+from lifeos.store.lock import Lock, owner_is_dead, proc_identity
 from lifeos.store.objects import sync_folder
+from lifeos.store.stale import Intent, read_file, remove_unchanged
 
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # git-check-ref-format(1), without the parts that only matter for abbreviations
 _BAD_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|[./]$")
 _SYMBOLIC_DEPTH = 5
-# How long a lock file of dead owners must stand unchanged. A live git holds one for milliseconds.
-_STALE_SECONDS = 1.0
 _TRIES = 3
 
 
@@ -39,28 +39,6 @@ class Worktree:
 
     path: Path
     head_ref: str | None
-
-
-@dataclass(frozen=True)
-class Intent:
-    """Who is about to lock which reference: lifeos, and the git it started."""
-
-    lifeos: Owner
-    git: Owner
-    name: str
-
-    def text(self) -> str:
-        """Three lines, read back by ``parse``."""
-        return f"{self.lifeos.line()}\n{self.git.line()}\n{self.name}\n"
-
-    @classmethod
-    def parse(cls, text: str) -> Intent | None:
-        """The intent in a file, or None for an empty or torn one."""
-        lines = text.split("\n")
-        if len(lines) != 4:
-            return None
-        lifeos, git = Owner.parse(lines[0]), Owner.parse(lines[1])
-        return None if lifeos is None or git is None else cls(lifeos, git, lines[2])
 
 
 class Refs:
@@ -93,6 +71,8 @@ class Refs:
         self._session_reason = ""
         self.patience = 10.0
         """Seconds to wait for the git of a killed lifeos to end by itself."""
+        self._lock: Lock | None = None
+        self._depth = 0
         self._synced: dict[Path, int] = {}
 
     def read(self, name: str) -> str | None:
@@ -106,10 +86,10 @@ class Refs:
 
     def head_id(self) -> str | None:
         """The commit that HEAD is at; None on a branch without commits."""
-        text = _read_file(self.git_dir / "HEAD") or ""
+        text = read_file(self.git_dir / "HEAD") or ""
         if text.startswith("ref: "):
             return self._resolve(text[5:])
-        return text if _OID.fullmatch(text) else None
+        return text if OID.fullmatch(text) else None
 
     def worktrees(self) -> tuple[Worktree, ...]:
         """Every work tree with its branch, the main one first (a bare repository has none)."""
@@ -118,7 +98,7 @@ class Refs:
             found.append(Worktree(self._main_work_tree, _head_of(self.common_dir)))
         linked = self.common_dir / "worktrees"
         for folder in sorted(linked.iterdir()) if linked.is_dir() else ():
-            pointer = _read_file(folder / "gitdir")
+            pointer = read_file(folder / "gitdir")
             if pointer:
                 path = Path(os.path.realpath(folder / pointer)).parent
                 found.append(Worktree(path, _head_of(folder)))
@@ -148,14 +128,15 @@ class Refs:
         """
         check_name(name)
         for oid in (new, old):
-            if oid is not None and not _OID.fullmatch(oid):
+            if oid is not None and not OID.fullmatch(oid):
                 raise ValueError(f"{oid!r} is not an object id")
         if new is None and old is None:
             raise ValueError("neither a new nor an old value")
         if any(char in reason for char in "\n\0"):
             raise ValueError("a reason is one line")
-        private = self._private_dir()
-        with Lock(private / "refs.lock"):
+        with self.exclusive():
+            if self._resolve(name) != old:
+                return False
             self._flush()
             self._trace(f"ref:before:{name}")
             moved = self._swap(name, new, old, reason)
@@ -164,34 +145,57 @@ class Refs:
             self._trace(f"ref:after:{name}")
             return moved
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold lifeos's lock for longer than one move: read, build and move in one try.
+
+        Without it a writer that reads first and is overtaken must build again. Waits at most a
+        minute, then raises ``Busy``. May be nested. Other programs' git does not know this lock.
+        """
+        if self._depth == 0:
+            self._lock = Lock(self._private_dir() / "refs.lock")
+            self._lock.acquire()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0 and self._lock is not None:
+                self._lock.release()
+
     def close(self) -> None:
         """End the git process that moves references."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._end_session()
+
+    def _end_session(self) -> bool:
+        """End the session. Whether git ended by itself, and so took its lock files away."""
+        if self._session is None:
+            return True
+        session, self._session = self._session, None
+        return session.close() >= 0
 
     def _swap(self, name: str, new: str | None, old: str | None, reason: str) -> bool:
         intent = self._private_dir() / "ref-owner"
-        self._clear_after_death(intent)
         for _ in range(_TRIES):
+            self._clear_after_death(intent)
             session = self._start(reason)
-            owner = Intent(proc_identity(), proc_identity(session.pid), name)
+            owner = Intent(proc_identity(session.pid), name)
             intent.write_text(owner.text(), encoding="utf-8")
             try:
                 self._transact(session, name, new, old)
             except (SessionDied, GitTimeout) as error:
-                self.close()
+                if self._end_session():
+                    intent.unlink()  # what is locked now is somebody else's
                 moved = self._judge(name, new, old, error)
                 if moved is None:
                     continue
-                intent.unlink()
                 return moved
             except BaseException:
-                self.close()
+                if self._end_session():
+                    intent.unlink()
                 raise
             intent.unlink()
             return True
-        intent.unlink(missing_ok=True)
         raise Busy(
             f"{name} cannot be moved: {self._in_the_way(name)} stays",
             "if no git process is running here, delete that file, then try again",
@@ -228,7 +232,7 @@ class Refs:
             return now == new and error.status < 0
         self._raise_if_blocked(name, now)
         if self._in_the_way(name) is not None or error.status < 0:
-            time.sleep(_STALE_SECONDS / 20)
+            time.sleep(0.05)
             return None
         raise error.as_error() if isinstance(error, SessionDied) else error
 
@@ -258,22 +262,25 @@ class Refs:
 
     def _clear_after_death(self, intent: Path) -> None:
         """Take away what a killed transaction left. Called under lifeos's lock."""
-        text = _read_file(intent)
+        text = read_file(intent)
         if text is None:
             return
         left = Intent.parse(text + "\n")
         if left is None or _BAD_NAME.search(left.name) is not None:
             return  # torn by power loss: nothing is proven, and git will say what is locked
-        # The git of a killed lifeos ends by itself when its input closes. Give it that time.
+        # The git of a killed lifeos ends by itself when its input closes. Give it that time, even
+        # if it holds nothing yet: it may be about to.
         deadline = time.monotonic() + self.patience
-        while self._in_the_way(left.name) and time.monotonic() < deadline:
-            if owner_is_dead(left.git) and owner_is_dead(left.lifeos):
-                break
-            time.sleep(0.01)
-        if not (owner_is_dead(left.git) and owner_is_dead(left.lifeos)):
-            return
-        for path in self._locks(left.name):
-            _remove_unchanged(path)
+        while (dead := owner_is_dead(left.git)) is False and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if dead is False:
+            raise Busy(
+                f"git process {left.git.pid} is still moving {left.name}",
+                "wait until it has ended, or end it, then try again",
+            )
+        if dead:
+            for path in self._locks(left.name):
+                remove_unchanged(path)
 
     def _sync(self, name: str) -> None:
         """Sync the folders that name a reference; git syncs the file only.
@@ -295,14 +302,14 @@ class Refs:
 
     def _resolve(self, name: str) -> str | None:
         for _ in range(_SYMBOLIC_DEPTH):
-            text = _read_file(self.common_dir / name)
+            text = read_file(self.common_dir / name)
             if text is None:
                 return dict(self._packed_of(name)).get(name)
             if text.startswith("ref: "):
                 name = text[5:].strip()
                 check_name(name)
                 continue
-            if _OID.fullmatch(text):
+            if OID.fullmatch(text):
                 return text
             raise GitError(
                 ("rev-parse", name), 0, f"{name} is damaged: {text[:80]!r}", "git fsck, git reflog"
@@ -320,45 +327,19 @@ class Refs:
             yield name, data[start:end].decode("ascii", "replace")
 
     def _packed(self) -> Iterator[tuple[str, str]]:
-        text = _read_file(self.common_dir / "packed-refs") or ""
+        text = read_file(self.common_dir / "packed-refs") or ""
         for line in text.split("\n"):
             oid, _, name = line.partition(" ")
-            if name and _OID.fullmatch(oid):
+            if name and OID.fullmatch(oid):
                 yield name, oid
 
 
 def check_name(name: str) -> None:
     """Raise ``ValueError`` unless it is a full, well-formed reference name."""
-    if not name.startswith("refs/") or name.count("/") < 2 or _BAD_NAME.search(name):
+    if not name.startswith("refs/") or _BAD_NAME.search(name):
         raise ValueError(f"{name!r} is not a full reference name")
 
 
-def _read_file(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
-
-
 def _head_of(folder: Path) -> str | None:
-    text = _read_file(folder / "HEAD") or ""
+    text = read_file(folder / "HEAD") or ""
     return text[5:].strip() if text.startswith("ref: ") else None
-
-
-def _remove_unchanged(path: Path) -> None:
-    before = _state(path)
-    if before is None:
-        return
-    time.sleep(_STALE_SECONDS)
-    if _state(path) == before:
-        path.unlink(missing_ok=True)
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return found.st_ino, found.st_ctime_ns, found.st_size

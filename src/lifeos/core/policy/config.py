@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from lifeos.core.policy.words import (
     AgentKind,
@@ -107,9 +107,6 @@ class Config(Frozen):
     sandbox: SandboxKind = Field(
         SandboxKind.BWRAP, description="What encloses agents and commands: bwrap, or none."
     )
-    unsafe_agents: bool = Field(
-        False, description="Whether agents other than `recipe` may run without a sandbox."
-    )
     lfs: bool = Field(False, description="Whether Git LFS files are fetched for the work folder.")
     submodules: bool = Field(
         False, description="Whether submodules are filled in for the work folder."
@@ -139,14 +136,3 @@ class Config(Frozen):
     def _names(cls, entries: tuple[Named, ...]) -> tuple[Named, ...]:
         refuse_repeated(tuple(entry.name for entry in entries), "names")
         return entries
-
-    @model_validator(mode="after")
-    def _agents_enclosed(self) -> Self:
-        """Without a sandbox an agent could do anything the person can: it must be asked for."""
-        named = {self.agents.design, self.agents.plan, self.agents.build} - {AgentKind.RECIPE}
-        if self.sandbox is SandboxKind.NONE and named and not self.unsafe_agents:
-            raise ValueError(
-                f"without a sandbox only `recipe` may run, but agents names "
-                f"{', '.join(sorted(named))}; set sandbox: bwrap, or say unsafe_agents: true"
-            )
-        return self

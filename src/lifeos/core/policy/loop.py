@@ -115,8 +115,10 @@ class Routing(Frozen):
         """Name all the classes without a route at once, instead of one error for each."""
         if isinstance(data, dict):
             missing = [member.value for member in FailureClass if member.value not in data]
+            strange = [str(key) for key in data if key not in set(FailureClass)]
+            also = f"; {', '.join(strange)} is no failure class" if strange else ""
             if missing:
-                raise ValueError(f"no route for {', '.join(missing)}")
+                raise ValueError(f"no route for {', '.join(missing)}{also}")
         return data
 
     def route(self, failure: FailureClass) -> Route:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,9 +14,9 @@ from lifeos.core.globs import fault
 class Autonomy(StrEnum):
     """How often a person is asked.
 
-    supervised: once per task, before it lands. exceptions: only where a rule, a failure or a
-    breach asks. full: as exceptions, and explicit checkpoints are the only planned ones.
-    Waivers and breaches are always asked, at every level.
+    supervised: once per task, before it lands. exceptions: before it lands only if something was
+    out of the ordinary on the way, or the risk is high. full: before landing only where a
+    checkpoint says so. What a failure or a breach asks is asked at every level.
     """
 
     SUPERVISED = "supervised"
@@ -61,11 +62,9 @@ class SandboxKind(StrEnum):
 
 
 class AgentKind(StrEnum):
-    """The adapter that carries out a stage."""
+    """The adapter that carries out a stage. `lifeos.agents.choose` knows one for each."""
 
     RECIPE = "recipe"
-    OPENCODE = "opencode"
-    COMMAND = "command"
 
 
 class CheckKind(StrEnum):
@@ -97,7 +96,7 @@ def _path(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if len(text.splitlines()) > 1 or any(unicodedata.category(char) == "Cc" for char in text):
         raise ValueError("must be one line without control characters")
     return text
 

@@ -1,0 +1,37 @@
+"""The command line: one file a command. It parses, calls, and shows; it decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+COMMANDS: dict[str, str] = {
+    "init": "Write the default governance and a first backlog.",
+    "demo": "Show a whole run in a scratch repository, in a minute.",
+    "tick": "Carry the backlog on until a person is needed.",
+    "status": "What runs, what waits, and on whom.",
+    "next": "Which task is next, and why each other one is not.",
+    "backlog": "List, add and format tasks.",
+    "queue": "What waits for the CEO.",
+    "approve": "Answer a queue item: approve.",
+    "revise": "Answer a queue item: do it again, with a comment.",
+    "reject": "Answer a queue item: no, with a reason.",
+    "cancel": "End a task's run; its work is kept.",
+    "retry": "Let a task that ended be tried again.",
+    "revert": "Take a landed run back.",
+    "stop": "Set the kill switch.",
+    "resume": "Take the kill switch away.",
+    "log": "The story of the project, one line a transition.",
+    "show": "One run, task, item or attempt in detail.",
+    "verify": "Replay the ledger and check what it claims.",
+    "validate": "Check the files: governance and backlog.",
+    "doctor": "Check the surroundings: git, sandbox, identity, protections.",
+    "schema": "The JSON Schema of a policy file or of an output.",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code. Never raises for an expected error."""
+    from lifeos.cli.boundary import guarded
+
+    return guarded(list(arguments), sys.stderr)

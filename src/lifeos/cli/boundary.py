@@ -1,0 +1,48 @@
+"""The one place where errors become exit codes: expected ones a line, unexpected ones a log."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TextIO
+
+from lifeos.errors import Exit, LifeosError
+
+
+def guarded(arguments: list[str], errors: TextIO) -> int:
+    """Run the command; say what went wrong on ``errors``. The exit code."""
+    from lifeos.cli.app import build
+
+    try:
+        return build(arguments)
+    except LifeosError as error:
+        errors.write(f"lifeos: {error}\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        errors.write("lifeos: interrupted; nothing is lost, run the command again\n")
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output stopped reading; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(Exit.OK)
+    except Exception as error:  # noqa: BLE001  (the boundary: everything ends here)
+        path = _leave_log(arguments)
+        errors.write(
+            f"lifeos: internal error: {type(error).__name__}: {error}\n"
+            f"  this is a defect of lifeos; nothing recorded is lost\n"
+            f"  fix: report it with the log {path}\n"
+        )
+        return int(Exit.INTERNAL)
+
+
+def _leave_log(arguments: list[str]) -> Path:
+    """Write the traceback where the person can find it. The file's path."""
+    git = Path(".git/lifeos")
+    folder = git / "logs" if git.is_dir() else Path(tempfile.mkdtemp(prefix="lifeos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"lifeos {arguments}\n\n{traceback.format_exc()}")
+    return Path(name)

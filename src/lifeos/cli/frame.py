@@ -1,0 +1,104 @@
+"""What every command has in common: where it runs, how it opens things, how it shows them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifeos.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from lifeos.store.ledger import Ledger
+    from lifeos.store.repo import Repo
+    from lifeos.tick.context import Context, Limits, World
+
+Json = Annotated[bool, typer.Option("--json", help="Print data for programs.")]
+
+
+@dataclass
+class Frame:
+    """One invocation. ``start`` is the directory it was started in."""
+
+    start: Path
+
+    def repo(self, trace: Callable[[str], None] | None = None) -> Repo:
+        """The repository here; an error names ``git init``."""
+        from lifeos.store.repo import Repo as RepoClass
+
+        return RepoClass.open(self.start, trace) if trace else RepoClass.open(self.start)
+
+    def ledger(self, repo: Repo) -> Ledger:
+        """The ledger, or an error that names ``lifeos init``."""
+        from lifeos.store.ledger import Ledger as LedgerClass
+
+        ledger = LedgerClass.open(repo)
+        if ledger is None:
+            raise UsageError("there is no ledger here yet", "lifeos init, commit, then lifeos tick")
+        return ledger
+
+    def context(self, world: World | None = None, limits: Limits | None = None) -> Context:
+        """Repository, ledger and surroundings."""
+        from lifeos.tick.context import Context as ContextClass
+        from lifeos.tick.context import Limits as LimitsClass
+        from lifeos.tick.context import World as WorldClass
+
+        world = world or WorldClass()
+        repo = self.repo(world.trace)
+        return ContextClass(
+            repo=repo, ledger=self.ledger(repo), world=world, limits=limits or LimitsClass()
+        )
+
+
+def frame_of(context: typer.Context) -> Frame:
+    """The frame of a command."""
+    frame = context.obj
+    if not isinstance(frame, Frame):
+        raise TypeError("the command line was built without its frame")
+    return frame
+
+
+def show_json(schema: str, data: BaseModel) -> None:
+    """Print ``{"schema": "lifeos.NAME/v1", "data": ...}``: the versioned form of an output."""
+    value = {"schema": f"lifeos.{schema}/v1", "data": data.model_dump(mode="json")}
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def show(text: str) -> None:
+    """Print text for people, without anything that could drive their terminal."""
+    from lifeos.core.clean import for_terminal
+
+    sys.stdout.write(for_terminal(text).rstrip("\n") + "\n")
+
+
+def progress(line: str) -> None:
+    """Show progress on standard error."""
+    from lifeos.core.clean import for_terminal
+
+    sys.stderr.write(for_terminal(line) + "\n")
+    sys.stderr.flush()
+
+
+def colours() -> bool:
+    """Whether to use colours: on a terminal, and unless NO_COLOR is set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns, as wide as their widest cell; the last one as long as it is."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in (headings, *rows)) for i in range(len(headings))]
+    lines = []
+    for row in (headings, *rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""What a command that only looks needs: repository, ledger, rules and main, as cheaply as it goes.
+
+The rules are remembered as data by their digest, because reading YAML costs more than all the rest
+of a look. Only for looking: whatever decides reads the adopted files themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lifeos.errors import UsageError
+from lifeos.store.trees import lookup
+from lifeos.tick.reading import Main, main_at
+
+if TYPE_CHECKING:
+    from lifeos.cli.frame import Frame
+    from lifeos.core.policy import Governance
+    from lifeos.store.ledger import Ledger
+    from lifeos.store.repo import Repo
+
+_CONFIG = ".lifeos/config.yaml"
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a command looks. ``ledger`` is None before the first tick."""
+
+    repo: Repo
+    ledger: Ledger | None
+    rules: Governance
+    main: Main
+
+    @property
+    def branch(self) -> str:
+        """The name of the main branch."""
+        return self.rules.config.main
+
+    @property
+    def main_ref(self) -> str:
+        """The full name of the main branch."""
+        return f"refs/heads/{self.branch}"
+
+
+@contextmanager
+def look(frame: Frame) -> Iterator[Here]:
+    """Open the repository and everything in it.
+
+    Raises ``UsageError`` where lifeos is not set up, or its rules or main are not there.
+    """
+    from lifeos.store.ledger import Ledger
+
+    with frame.repo() as repo:
+        ledger = Ledger.open(repo)
+        rules = adopted(ledger) if ledger else first_rules(repo)
+        commit = repo.refs.read(f"refs/heads/{rules.config.main}")
+        if commit is None:
+            raise UsageError(
+                f"the branch {rules.config.main} does not exist",
+                f"create it, or set `main:` in {_CONFIG}",
+            )
+        yield Here(repo, ledger, rules, main_at(repo, commit))
+
+
+def first_rules(repo: Repo) -> Governance:
+    """The rules that the first tick would adopt, from the commit that is checked out."""
+    from lifeos.tick.begin import refuse, set_at
+
+    head = repo.refs.head_id()
+    if head is None:
+        raise UsageError("there is no commit here yet", "make a first commit, then lifeos init")
+    if lookup(repo.objects, main_at(repo, head).tree, _CONFIG) is None:
+        written = repo.work_tree is not None and (repo.work_tree / _CONFIG).exists()
+        if written:
+            raise UsageError(
+                "the rules of lifeos are not committed",
+                "git add .lifeos policies BACKLOG.md && git commit, or lifeos init --commit",
+            )
+        raise UsageError("lifeos is not set up here", "lifeos init --commit")
+    loaded = set_at(repo, head)
+    if loaded.governance is None:
+        refuse(loaded)
+    return loaded.governance
+
+
+def adopted(ledger: Ledger) -> Governance:
+    """The adopted set, from memory where it was read before."""
+    from lifeos.core.policy import Governance
+
+    digest = ledger.snapshot.governance
+    memory = ledger.repo.private_dir / "cache" / f"rules-{digest[:16]}"
+    try:
+        known = Governance.model_validate_json(memory.read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = None  # never read before, or by another version: read the files again
+    if known is not None and known.digest == digest:
+        return known
+    rules = _read(ledger, digest)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    for old in memory.parent.glob("rules-*"):
+        old.unlink(missing_ok=True)
+    fresh = memory.with_name(f"new-{memory.name}")
+    fresh.write_text(rules.model_dump_json(), encoding="utf-8")
+    fresh.replace(memory)
+    return rules
+
+
+def _read(ledger: Ledger, digest: str) -> Governance:
+    from lifeos.errors import LedgerBroken
+    from lifeos.governance import load_set
+
+    loaded = load_set(ledger.governance(digest))
+    if loaded.governance is None or loaded.governance.digest != digest:
+        raise LedgerBroken(
+            f"the adopted governance {digest[:12]} cannot be read by this lifeos, or was altered",
+            "lifeos verify; or use the lifeos version that adopted it",
+        )
+    return loaded.governance

@@ -1,0 +1,106 @@
+"""``lifeos tick``: carry the backlog on until a person is needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lifeos.cli.frame import Json, frame_of, progress, show, show_json
+from lifeos.errors import Exit
+from lifeos.model import CloseOutcome, Frozen
+
+
+class Ended(Frozen):
+    """A run that ended in this tick."""
+
+    task: str
+    run: str
+    outcome: CloseOutcome
+
+
+class TickData(Frozen):
+    """``lifeos.tick/v1``."""
+
+    opened: tuple[str, ...] = ()
+    ended: tuple[Ended, ...] = ()
+    waiting: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    in_the_way: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    ledger: str = ""
+    main: str = ""
+    published: str | None = None
+    wake: int | None = None
+    plan: tuple[str, ...] = ()
+
+
+def command(
+    context: typer.Context,
+    task: Annotated[str, typer.Option(help="Only this task (id or title).", metavar="ID")] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Attempts side by side.")] = 1,
+    max_tasks: Annotated[
+        int | None, typer.Option(min=0, help="Open at most so many tasks in this tick.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the first steps, and write nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    json: Json = False,
+) -> int:
+    """Carry the backlog on until a person is needed, then exit 0."""
+    from lifeos.store.ledger import Ledger
+    from lifeos.tick.begin import begin
+    from lifeos.tick.context import Context, Limits, World
+    from lifeos.tick.context import quiet as no_progress
+    from lifeos.tick.dry import plan
+    from lifeos.tick.loop import Tick
+
+    world = World(progress=no_progress if quiet else progress)
+    repo = frame_of(context).repo(world.trace)
+    with repo:
+        ledger = Ledger.open(repo)
+        if ledger is None and dry_run:
+            show("there is no ledger yet: the first tick would begin it")
+            return Exit.OK
+        ctx = Context(
+            repo=repo,
+            ledger=ledger or begin(repo, world),
+            world=world,
+            limits=Limits(jobs=jobs, tasks=max_tasks, task=task),
+        )
+        if dry_run:
+            return _shown(TickData(plan=plan(ctx)), "", json=json)
+        report = Tick(ctx).run()
+        data = TickData(
+            opened=tuple(report.opened),
+            ended=tuple(Ended(task=t, run=r, outcome=o) for t, r, o in report.ended),
+            waiting=tuple(ctx.ledger.snapshot.items),
+            refused=tuple(report.refusals),
+            in_the_way=tuple(report.in_the_way),
+            problems=tuple(str(problem) for problem in report.problems),
+            ledger=ctx.ledger.tip,
+            main=report.main,
+            published=report.published,
+            wake=report.wake,
+        )
+        standing = report.standing(data.waiting)
+    return _shown(data, standing, json=json)
+
+
+def _shown(data: TickData, standing: str, *, json: bool) -> int:
+    if json:
+        show_json("tick", data)
+    else:
+        show(_text(data, standing))
+    if data.in_the_way:
+        return Exit.BUSY
+    blocked = any(end.outcome is CloseOutcome.BLOCKED for end in data.ended)
+    return Exit.FAILED if blocked else Exit.OK
+
+
+def _text(data: TickData, standing: str) -> str:
+    lines = [*data.plan]
+    lines += [f"in the way: {reason}" for reason in data.in_the_way]
+    lines += [f"{end.task}: {end.outcome} ({end.run})" for end in data.ended]
+    return "\n".join([*lines, standing] if standing else lines)

@@ -1,0 +1,1 @@
+"""The tick: gather what is so, decide purely, perform, record, and again."""

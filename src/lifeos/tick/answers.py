@@ -1,0 +1,119 @@
+"""Answers to open items: found on main, traced to who brought them, and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lifeos import strict_yaml
+from lifeos.core.answers import AnswerFile, Refusal, item_of, read_answer
+from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer
+from lifeos.core.decide import Answer, Facts, subject_of
+from lifeos.core.policy import NO_REMOTE, Approvals
+from lifeos.core.state import Item
+from lifeos.model import ItemKind, Trust
+from lifeos.store.history import introducing
+from lifeos.store.signature import verify
+from lifeos.tick.context import Context
+from lifeos.tick.reading import QUEUE, Main, queue_files
+
+_REGULAR = ("100644", "100755")
+
+
+def read_answers(
+    ctx: Context, main: Main, contents: Mapping[str, str]
+) -> tuple[tuple[Answer, ...], tuple[Refusal, ...]]:
+    """The answers on main that count, and why each other one does not."""
+    answers: list[Answer] = []
+    refusals: list[Refusal] = []
+    for name, (mode, oid) in queue_files(ctx.repo, main.tree).items():
+        named = item_of(name)
+        if named is None:
+            continue
+        judged = _judged(ctx, main, name, _open_item(ctx, named), mode, oid, contents)
+        if isinstance(judged, Refusal):
+            refusals.append(judged)
+        else:
+            answers.append(judged)
+    return tuple(answers), tuple(refusals)
+
+
+def _open_item(ctx: Context, named: str) -> Item | None:
+    """The open item that a file seems to answer; a name in another case is refused later."""
+    items = ctx.ledger.snapshot.items.values()
+    return next((item for item in items if item.id.lower() == named.lower()), None)
+
+
+def _judged(
+    ctx: Context,
+    main: Main,
+    name: str,
+    item: Item | None,
+    mode: str,
+    oid: str,
+    contents: Mapping[str, str],
+) -> Answer | Refusal:
+    present = ctx.rules.approvals
+    then = ctx.governance(item.governance).approvals if item else present
+    evidence = _evidence(ctx, main, f"{QUEUE}/{name}", mode, (then, present))
+    answer = _said(ctx, name, item_of(name) or name, mode, oid)
+    if isinstance(answer, Refusal):
+        return answer
+    return judge_answer(
+        item,
+        answer,
+        evidence,
+        subject_now=present_subject(ctx, item, contents) if item else "",
+        then=then,
+        now=present,
+        at=ctx.now(),
+    )
+
+
+def _said(ctx: Context, name: str, item: str, mode: str, oid: str) -> AnswerFile | Refusal:
+    if mode not in _REGULAR:
+        fix = f"remove it, and answer again: lifeos approve {item} (or revise, reject)"
+        return Refusal(item, "it is a link, a submodule or a folder, not a regular file", fix)
+    data = ctx.repo.objects.read(oid)[1]
+    document = strict_yaml.read(data, f"{QUEUE}/{name}")
+    if document.problems:
+        first = document.problems[0]
+        return Refusal(item, f"{first.place}: {first.message}", first.fix)
+    return read_answer(item, document.value, data)
+
+
+def present_subject(ctx: Context, item: Item, contents: Mapping[str, str]) -> str:
+    """The subject of an item as it is now."""
+    run = ctx.ledger.snapshot.runs.get(item.run or "")
+    if run is None:
+        # What an item without a run is about is named by it and cannot change under it.
+        return item.subject if item.kind is ItemKind.GOVERNANCE else ""
+    facts = Facts(main="", contents=contents)
+    return subject_of(ctx.ledger.snapshot, facts, run, item.id, item.kind, item.about)
+
+
+def _evidence(
+    ctx: Context, main: Main, path: str, mode: str, approvals: tuple[Approvals, Approvals]
+) -> Evidence:
+    environ = ctx.world.environ
+    brought = introducing(ctx.repo, main.commit, path)
+    return Evidence(
+        path=path,
+        mode=mode,
+        on_main=brought is not None,
+        commit=brought.commit if brought else "",
+        author=brought.author.email if brought else "",
+        committer=brought.committer.email if brought else "",
+        by_lifeos=brought is not None and brought.by_lifeos,
+        signature=_signature(ctx, brought.commit, approvals) if brought else Unsigned(),
+        forge=ctx.rules.config.remote != NO_REMOTE,
+        ci=bool(environ.get("CI") or environ.get("GITHUB_ACTIONS")),
+    )
+
+
+def _signature(ctx: Context, commit: str, approvals: tuple[Approvals, Approvals]) -> Signature:
+    """Whose key signed the commit: of the approvers then and now."""
+    if ctx.rules.approvals.trust is not Trust.SIGNATURE:
+        return Unsigned()
+    people = [who for rules in approvals for who in rules.approvers]
+    signers = dict.fromkeys((who.email, who.key) for who in people if who.key)
+    return verify(ctx.repo, commit, [(email, key) for email, key in signers if key])

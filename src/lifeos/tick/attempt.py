@@ -1,0 +1,277 @@
+"""Carrying out one attempt: the untrusted part. It reads the store and writes one bundle.
+
+It decides nothing and records nothing. Whatever goes wrong in it becomes a failure class with a
+message and a log, so that the policy, not an exception, says what happens next.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeos.agents import Agent, Reply, Request, choose
+from lifeos.core import leaks
+from lifeos.core.backlog.entry import Task
+from lifeos.core.canonical import sha256
+from lifeos.core.council import AurType, Header, measure, seats, select_mode
+from lifeos.core.policy import Governance
+from lifeos.core.records import AttemptFacts
+from lifeos.core.review import Review, review_design, review_plan, to_markdown
+from lifeos.core.state import Claim, Run, Success
+from lifeos.errors import LifeosError
+from lifeos.model import Change, FailureClass, Mode, Stage, Usage, Verdict
+from lifeos.prepare import PrepareFailed
+from lifeos.sandbox import Sandbox, scrubbed_env
+from lifeos.store.diff import diff
+from lifeos.store.repo import Repo
+
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_KEY|PRIVATE|CREDENTIAL", re.IGNORECASE
+)
+MESSAGE_LIMIT = 500
+LOG_LIMIT = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one attempt is given. ``design``, ``plan`` and ``feedback`` are texts so far."""
+
+    run: Run
+    claim: Claim
+    governance: Governance
+    task: Task
+    task_text: str
+    design: str = ""
+    plan: str = ""
+    feedback: str = ""
+    checks: str = ""  # checks.json of the build under review
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where attempts are carried out: the store, lifeos's private folder, the surroundings."""
+
+    repo: Repo
+    folder: Path
+    sandbox: Sandbox
+    environ: Mapping[str, str]
+    timer: Callable[[], float]
+    should_stop: Callable[[], bool]
+    progress: Callable[[str], None]
+    trace: Callable[[str], None]
+
+    def handed_through(self, governance: Governance) -> dict[str, str]:
+        """The variables that the envelope lets into the sandbox."""
+        return scrubbed_env(governance.envelope.environment, self.environ)
+
+    def secret_values(self, governance: Governance) -> tuple[tuple[str, str], ...]:
+        """Names and values of this process's environment that must not appear in any work."""
+        return tuple(
+            (name, value)
+            for name, value in sorted(self.environ.items())
+            if _SECRET_NAME.search(name) and name not in governance.envelope.environment
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an attempt. Nothing in it is decided yet."""
+
+    facts: AttemptFacts
+    artifacts: Mapping[str, bytes]
+
+
+def carry_out(site: Site, job: Job) -> Result:
+    """One attempt at the claimed stage, from start to end. Raises nothing that is foreseeable."""
+    started = site.timer()
+    try:
+        result = _STAGES[job.claim.stage](site, job)
+    except PrepareFailed as error:
+        result = failed(error.failure_class, error.message, error.excerpt.encode())
+    except LifeosError as error:
+        result = failed(FailureClass.ENVIRONMENT_ERROR, error.message, str(error).encode())
+    except Exception as error:  # noqa: BLE001  (an attempt that breaks is a fact for the policy)
+        log = traceback.format_exc().encode()
+        result = failed(FailureClass.UNKNOWN, f"{type(error).__name__}: {error}", log)
+    usage = result.facts.usage
+    spent = Usage(seconds=round(site.timer() - started, 3), tokens=usage.tokens, cost=usage.cost)
+    facts = result.facts.model_copy(
+        update={"usage": spent, "message": clean_message(site, job, result.facts.message)}
+    )
+    return Result(facts=facts, artifacts=_redacted(site, job, result.artifacts))
+
+
+def clean_message(site: Site, job: Job, message: str) -> str:
+    """One line for people, without secrets, of a sensible length."""
+    line = " ".join(leaks.redact(message, site.secret_values(job.governance)).split())
+    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+
+
+def _redacted(site: Site, job: Job, artifacts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Artifacts are recorded for ever: what looks like a secret does not get there."""
+    values = site.secret_values(job.governance)
+    return {
+        name: leaks.redact(data[:LOG_LIMIT].decode("utf-8", "replace"), values).encode()
+        for name, data in artifacts.items()
+    }
+
+
+def failed(failure: FailureClass, message: str, log: bytes = b"", /, **facts: object) -> Result:
+    """A failed attempt with its log, which is also the feedback for the next one."""
+    artifacts = {"feedback.md": f"{failure}: {message}\n".encode()}
+    if log:
+        artifacts["log.txt"] = log
+    known = {"outcome": failure, "message": message, **facts}
+    known.setdefault("error", sha256(f"{failure}\n{message}"))
+    return Result(facts=AttemptFacts.model_validate(known), artifacts=artifacts)
+
+
+def request_of(site: Site, job: Job, sandbox: Sandbox, prepared: Path | None) -> Request:
+    """What an agent is asked."""
+    governance = job.governance
+    envelope, budgets = governance.envelope, governance.loop.budgets
+    seconds = min(envelope.limits.seconds, budgets.seconds_per_attempt)
+    return Request(
+        stage=job.claim.stage,
+        task=job.task,
+        run=job.run.id,
+        n=job.claim.n,
+        design=job.design,
+        plan=job.plan,
+        feedback=job.feedback,
+        limits=envelope.limits.model_copy(update={"seconds": seconds}),
+        environment=site.handed_through(governance),
+        sandbox=sandbox,
+        prepared=prepared,
+        governance=governance,
+        should_stop=site.should_stop,
+        trace=site.trace,
+    )
+
+
+def agent_of(job: Job, stage: Stage) -> Agent:
+    """The adapter that carries out a stage of this run."""
+    return choose(job.governance.config.agents.adapter(stage) or "recipe")
+
+
+def failed_reply(reply: Reply) -> Result | None:
+    """The result of an agent that could not do its part, or None if it did."""
+    if reply.stopped:
+        result = failed(FailureClass.INTERRUPTED, "stopped by the stop switch", stopped=True)
+    elif reply.failure is not None:
+        result = failed(reply.failure, reply.message, reply.log, usage=reply.usage)
+    else:
+        return None
+    return result
+
+
+def base_tree(site: Site, job: Job) -> str:
+    """The tree of the commit that the attempt works on."""
+    return site.repo.objects.commit(job.claim.base).tree
+
+
+def council(job: Job, changes: tuple[Change, ...], kind: AurType) -> tuple[Header, Mode, str]:
+    """The measured header, the mode it asks for, and why."""
+    run, rules = job.run, job.governance.council
+    header = measure(changes, run.tags, run.risk, run.scope, rules, aur_type=kind)
+    mode, reason = select_mode(header, has_scope=bool(run.scope))
+    return header, mode, reason
+
+
+def _text_stage(site: Site, job: Job) -> Result:
+    """Design and plan: the agent writes an artifact; no folder is involved."""
+    request = request_of(site, job, site.sandbox, None)
+    reply = agent_of(job, job.claim.stage).run(request, None)
+    result = failed_reply(reply)
+    if result is not None:
+        return result
+    if not reply.artifact.strip():
+        message = f"the agent wrote no {job.claim.stage}"
+        return failed(FailureClass.VALIDATION_ERROR, message, reply.log)
+    text = reply.artifact.encode()
+    facts = AttemptFacts(outcome=Success.OK, artifact=sha256(text), usage=reply.usage)
+    return Result(facts=facts, artifacts={f"{job.claim.stage}.md": text})
+
+
+def _design(site: Site, job: Job) -> Result:
+    from lifeos.tick.evidence import base_evidence, base_failure
+
+    base = base_evidence(site, job)
+    red = base_failure(job, base)
+    if red is not None:
+        return red
+    result = _text_stage(site, job)
+    facts = result.facts.model_copy(update={"proves_nothing": base.proves_nothing})
+    return Result(facts=facts, artifacts={**result.artifacts, "base.json": base.to_json()})
+
+
+def _review(site: Site, job: Job) -> Result:
+    """Design and plan reviews, by rule while no model sits."""
+    is_design = job.claim.stage is Stage.DESIGN_REVIEW
+    kind = AurType.DESIGN if is_design else AurType.PLAN
+    header, mode, reason = council(job, (), kind)
+    ask = review_design if is_design else review_plan
+    review = ask(
+        job.task,
+        job.design if is_design else job.plan,
+        header,
+        mode,
+        mode_reason=reason,
+        seats=seats(mode, header, job.governance.council),
+    )
+    return reviewed(review)
+
+
+def reviewed(review: Review) -> Result:
+    """The result of a review."""
+    text = to_markdown(review)
+    message = "; ".join(f.message for f in review.findings) or review.note
+    against = review.verdict is not Verdict.ACCEPT
+    facts = AttemptFacts(
+        outcome=review.verdict,
+        message=message,
+        error=sha256(text) if against else "",
+        mode=review.mode,
+        forced=review.forced,
+        causes=review.causes,
+    )
+    artifacts = {"review.md": text.encode(), "review.json": review.model_dump_json().encode()}
+    if against:
+        artifacts["feedback.md"] = text.encode()
+    return Result(facts=facts, artifacts=artifacts)
+
+
+def _build(site: Site, job: Job) -> Result:
+    from lifeos.tick.build import build
+
+    return build(site, job)
+
+
+def _build_review(site: Site, job: Job) -> Result:
+    from lifeos.tick.build import review
+
+    return review(site, job)
+
+
+def _packet(_site: Site, _job: Job) -> Result:
+    """The evidence is assembled by the trusted side, from the ledger; nothing is run for it."""
+    return Result(facts=AttemptFacts(outcome=Success.OK), artifacts={})
+
+
+def work_changes(site: Site, job: Job) -> tuple[Change, ...]:
+    """What the run's work changes, against the base of its build."""
+    return diff(site.repo, base_tree(site, job), job.run.work)
+
+
+_STAGES: Mapping[Stage, Callable[[Site, Job], Result]] = {
+    Stage.DESIGN: _design,
+    Stage.DESIGN_REVIEW: _review,
+    Stage.PLAN: _text_stage,
+    Stage.PLAN_REVIEW: _review,
+    Stage.BUILD: _build,
+    Stage.BUILD_REVIEW: _build_review,
+    Stage.PACKET: _packet,
+}

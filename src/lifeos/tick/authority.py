@@ -1,0 +1,30 @@
+"""Whether a commit was brought by an approver, as far as the trust in force can tell."""
+
+from __future__ import annotations
+
+from lifeos.core.approvals import Signed, is_approver
+from lifeos.core.policy import Approvals
+from lifeos.model import Trust
+from lifeos.store.history import Introduced
+from lifeos.store.repo import Repo
+from lifeos.store.signature import verify
+
+
+def by_approver(repo: Repo, brought: Introduced, approvals: Approvals) -> bool:
+    """Whether an approver brought this commit.
+
+    With trust ``commit``: author and committer are approvers, and it is not lifeos's own. With
+    trust ``signature``: an approver's key signed it. With ``merge`` nothing can be told offline.
+    """
+    emails = {brought.author.email, brought.committer.email}
+    if brought.by_lifeos:
+        return False
+    match approvals.trust:
+        case Trust.COMMIT:
+            return all(is_approver(approvals, email) for email in emails)
+        case Trust.SIGNATURE:
+            signers = [(who.email, who.key) for who in approvals.approvers if who.key]
+            signed = verify(repo, brought.commit, signers)
+            return isinstance(signed, Signed) and is_approver(approvals, signed.principal)
+        case Trust.MERGE:
+            return False

@@ -1,0 +1,193 @@
+"""Everything ``decide`` needs to know, gathered from commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lifeos.core.answers import Refusal
+from lifeos.core.decide import Facts, TaskFact
+from lifeos.core.policy import Governance
+from lifeos.core.state import Run, RunStatus
+from lifeos.errors import Problem
+from lifeos.governance import governance_digest, load_set
+from lifeos.model import Stage
+from lifeos.store.history import changed_paths, introducing, is_ancestor, removing
+from lifeos.store.lock import Owner, owner_is_dead
+from lifeos.store.trees import lookup
+from lifeos.tick.answers import read_answers
+from lifeos.tick.authority import by_approver
+from lifeos.tick.context import Context
+from lifeos.tick.reading import (
+    BACKLOG,
+    QUEUE,
+    STOP,
+    Main,
+    content_of,
+    governance_files,
+    governance_key,
+    main_at,
+)
+from lifeos.tick.tasks import Tasks, candidates, open_tasks, read_tasks
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The facts, and what was read on the way that people should hear of."""
+
+    facts: Facts
+    tasks: Tasks
+    problems: tuple[Problem, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass
+class Gatherer:
+    """Gathers facts again and again in one tick; what cannot have changed is remembered."""
+
+    ctx: Context
+    here: set[str] = field(default_factory=set)  # runs whose attempts this process carries
+    opened: int = 0
+    _governance: dict[tuple[str, ...], tuple[str, bool, tuple[Problem, ...]]] = field(
+        default_factory=dict
+    )
+    _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def gather(self) -> Gathered:
+        """The facts of this moment."""
+        ctx = self.ctx
+        main = main_at(ctx.repo, ctx.main())
+        snapshot = ctx.ledger.snapshot
+        tasks = read_tasks(ctx, main)
+        digest, by_an_approver, problems = self._governance_of(main)
+        stop = self._stopped(main)
+        may_open = self._may_open()
+        ready = may_open > 0 and not stop and bool(digest)
+        sets = self._sets()
+        contents = {run.work: self._content(run.work) for run in _with_work(snapshot.runs)}
+        answers, refusals = read_answers(ctx, main, contents)
+        facts = Facts(
+            main=main.commit,
+            stop=stop,
+            governance=digest,
+            governance_by_approver=by_an_approver,
+            sets=sets,
+            tasks=open_tasks(ctx, tasks),
+            candidates=self._candidates(tasks) if ready else (),
+            answers=answers,
+            landed=self._landed(main),
+            lost=self._lost(),
+            contents=contents,
+            overlapping=self._overlapping(main),
+            moved=self._moved_runs(main),
+            may_open=may_open,
+            only_task=ctx.limits.task,
+        )
+        return Gathered(facts=facts, tasks=tasks, problems=problems, refusals=refusals)
+
+    def _may_open(self) -> int:
+        asked = self.ctx.limits.tasks
+        limit = self.ctx.rules.loop.tasks_per_tick if asked is None else asked
+        return limit - self.opened
+
+    def _candidates(self, tasks: Tasks) -> tuple[TaskFact, ...]:
+        return candidates(self.ctx, tasks, self.ctx.limits.task)
+
+    def _sets(self) -> Mapping[str, Governance]:
+        snapshot = self.ctx.ledger.snapshot
+        digests = {run.governance for run in snapshot.runs.values()}
+        digests |= {item.governance for item in snapshot.items.values()}
+        digests.add(snapshot.governance)
+        return {digest: self.ctx.governance(digest) for digest in digests}
+
+    def _governance_of(self, main: Main) -> tuple[str, bool, tuple[Problem, ...]]:
+        """Main's set: its digest ('' when broken), whether approvers brought it, what is wrong."""
+        adopted = self.ctx.ledger.snapshot.governance
+        key = (adopted, *governance_key(self.ctx.repo, main.tree))
+        if key not in self._governance:
+            files = governance_files(self.ctx.repo, main.tree)
+            digest = governance_digest(files)
+            problems = () if digest == adopted else load_set(files).problems
+            by_an_approver = digest != adopted and self._approved_rules(main, files)
+            self._governance[key] = ("" if problems else digest, by_an_approver, problems)
+        return self._governance[key]
+
+    def _approved_rules(self, main: Main, files: Mapping[str, bytes]) -> bool:
+        """Whether every file that differs from the adopted set was brought by an approver."""
+        adopted = self.ctx.ledger.governance(self.ctx.ledger.snapshot.governance)
+        approvals = self.ctx.rules.approvals
+        for path in files.keys() | adopted.keys():
+            if files.get(path) == adopted.get(path):
+                continue
+            find = introducing if path in files else removing
+            brought = find(self.ctx.repo, main.commit, path)
+            if brought is None or not by_approver(self.ctx.repo, brought, approvals):
+                return False
+        return True
+
+    def _stopped(self, main: Main) -> bool:
+        """STOP on main or in the work tree; once on main, only an approver takes it away."""
+        if self.ctx.stopped_here() or lookup(self.ctx.repo.objects, main.tree, STOP):
+            return True
+        if not self.ctx.ledger.snapshot.stop:
+            return False
+        removed = removing(self.ctx.repo, main.commit, STOP)
+        return removed is not None and not by_approver(
+            self.ctx.repo, removed, self.ctx.rules.approvals
+        )
+
+    def _landed(self, main: Main) -> dict[str, str]:
+        """Runs whose recorded landing is part of main."""
+        found = {}
+        for run in self.ctx.ledger.snapshot.runs.values():
+            landing = run.landing
+            if landing is None or run.status is not RunStatus.CLAIMED or run.id in self.here:
+                continue
+            if is_ancestor(self.ctx.repo, landing.commit, main.commit):
+                found[run.id] = landing.commit
+        return found
+
+    def _lost(self) -> frozenset[str]:
+        """Runs whose worker is provably dead on this host and boot, and left no bundle."""
+        lost = set()
+        for run in self.ctx.ledger.snapshot.runs.values():
+            if run.claim is None or run.id in self.here:
+                continue
+            owner = Owner.parse(run.claim.worker)
+            if owner is not None and owner_is_dead(owner):
+                lost.add(run.id)
+        return frozenset(lost)
+
+    def _content(self, tree: str) -> str:
+        cache = self.ctx.contents
+        if tree not in cache:
+            cache[tree] = content_of(self.ctx.repo, tree)
+        return cache[tree]
+
+    def _changes(self, old: str, new: str) -> frozenset[str]:
+        """Paths that main changed between two commits, lifeos's own bookkeeping left out."""
+        if (old, new) not in self._moved:
+            paths = changed_paths(self.ctx.repo, old, new)
+            kept = {p for p in paths if p != BACKLOG and not p.startswith(f"{QUEUE}/")}
+            self._moved[old, new] = frozenset(kept)
+        return self._moved[old, new]
+
+    def _approved(self) -> list[Run]:
+        runs = self.ctx.ledger.snapshot.runs.values()
+        return [run for run in runs if run.stage is Stage.CLOSE and run.approved_on]
+
+    def _overlapping(self, main: Main) -> frozenset[str]:
+        return frozenset(
+            run.id
+            for run in self._approved()
+            if self._changes(run.approved_on, main.commit) & set(run.paths)
+        )
+
+    def _moved_runs(self, main: Main) -> frozenset[str]:
+        return frozenset(
+            run.id for run in self._approved() if self._changes(run.approved_on, main.commit)
+        )
+
+
+def _with_work(runs: Mapping[str, Run]) -> list[Run]:
+    return [run for run in runs.values() if run.work]

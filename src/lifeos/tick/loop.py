@@ -1,0 +1,299 @@
+"""The tick: open, reconcile, decide, perform, record, and again; then publish.
+
+Level-triggered: it looks at what is so and not at what happened, so a lost event costs nothing,
+and a tick that died anywhere is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide, next_wake
+from lifeos.core.records import Resolved
+from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
+from lifeos.idle import remove_note, write_note
+from lifeos.model import CloseOutcome, Stage
+from lifeos.sandbox import Sandbox, choose
+from lifeos.store.checkout import InTheWay, recover
+from lifeos.store.history import ledger_anchors
+from lifeos.store.ledger import LedgerMoved, require_contains, require_seen
+from lifeos.store.lock import Lock
+from lifeos.tick import perform
+from lifeos.tick.attempt import Job, Result, Site, carry_out
+from lifeos.tick.bundle import Bundle, complete, remove, save
+from lifeos.tick.context import Context, Limits
+from lifeos.tick.gather import Gathered, Gatherer
+from lifeos.tick.land import land, merge_with_main, require_clear
+from lifeos.tick.publish import publish
+
+STEPS = 10_000
+"""More steps than any tick can need; reaching it is a defect, and better than running for ever."""
+
+
+@dataclass
+class Report:
+    """What a tick did, for people: ended runs, what waits, what was refused or is in the way."""
+
+    opened: list[str] = field(default_factory=list)
+    ended: list[tuple[str, str, CloseOutcome]] = field(default_factory=list)
+    steps: int = 0
+    published: str | None = None
+    problems: tuple[Problem, ...] = ()
+    refusals: tuple[str, ...] = ()
+    in_the_way: list[str] = field(default_factory=list)
+    wake: int | None = None
+    main: str = ""
+
+    def standing(self, waiting: tuple[str, ...]) -> str:
+        """What stays true until something changes, in one or a few lines."""
+        lines = [f"refused: {reason}" for reason in self.refusals]
+        lines += [f"problem: {problem}" for problem in self.problems]
+        if waiting:
+            lines.append(f"waiting for the CEO: {', '.join(waiting)}; see: lifeos queue")
+        elif not lines:
+            lines.append("nothing to do")
+        return "\n".join(lines)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a run ended without a pass."""
+        return any(outcome is CloseOutcome.BLOCKED for _, _, outcome in self.ended)
+
+
+class Tick:
+    """One invocation of the loop."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.gatherer = Gatherer(ctx)
+        self.report = Report()
+        self.running: dict[Future[Bundle], str] = {}
+        self.waiting: set[str] = set()  # runs whose landing something of the person's blocks
+        self.taken: set[str] = set()  # items whose answer this tick took
+        self._sandbox: Sandbox | None = None
+
+    @property
+    def bundles(self) -> Path:
+        """Where attempts leave their results."""
+        return self.ctx.repo.ensure_private() / "bundles"
+
+    def run(self) -> Report:
+        """Go on until nothing can without a person, a time, or a limit.
+
+        Raises ``Busy`` when another tick runs in this clone.
+        """
+        private = self.ctx.repo.ensure_private()
+        lock = Lock(private / "tick.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Busy as busy:
+            raise Busy(f"another tick is at work: {busy.message}", busy.fix) from None
+        try:
+            self.ctx.ledger.catch_up()
+            self._require_sound()
+            recover(self.ctx.repo)
+            with ThreadPoolExecutor(max_workers=max(1, self.ctx.limits.jobs)) as pool:
+                self._loop(pool)
+            self._publish()
+            self.ctx.ledger.save()
+            self._leave_note()
+        finally:
+            lock.release()
+        return self.report
+
+    def _leave_note(self) -> None:
+        """Tell the next tick that there is nothing to do while nothing changes."""
+        ctx, report = self.ctx, self.report
+        git = str(ctx.repo.common_dir)
+        if report.in_the_way or ctx.ledger.snapshot.stop or ctx.limits != Limits():
+            remove_note(git)
+            return
+        write_note(
+            git,
+            main_ref=ctx.main_ref,
+            main=report.main,
+            ledger=ctx.ledger.tip,
+            wake=report.wake,
+            said=report.standing(tuple(ctx.ledger.snapshot.items)),
+        )
+
+    def _require_sound(self) -> None:
+        """Refuse a ledger that lacks what this clone, or main, has seen of it."""
+        require_seen(self.ctx.repo, self.ctx.ledger)
+        for anchor in ledger_anchors(self.ctx.repo, self.ctx.main(), 1):
+            require_contains(self.ctx.repo, self.ctx.ledger, anchor, "a commit on main names")
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        while self.report.steps < STEPS:
+            self._collect()
+            gathered = self.gatherer.gather()
+            self._hear(gathered)
+            try:
+                busy = self._act(pool, gathered)
+            except LedgerMoved:
+                self.ctx.ledger.catch_up()
+                continue
+            if not busy:
+                if not self.running:
+                    self.report.wake = next_wake(
+                        self.ctx.ledger.snapshot, gathered.facts, self.ctx.now()
+                    )
+                    return
+                self._wait()
+
+    def _hear(self, gathered: Gathered) -> None:
+        self.report.problems = (*gathered.problems, *gathered.tasks.backlog.problems)
+        # An answer that this tick took lies there until its file is removed: no news.
+        self.report.refusals = tuple(
+            str(refusal) for refusal in gathered.refusals if refusal.item not in self.taken
+        )
+        self.report.main = gathered.facts.main
+
+    def _act(self, pool: ThreadPoolExecutor, gathered: Gathered) -> bool:
+        """Perform what can be done now. Whether there was anything."""
+        steps = decide(self.ctx.ledger.snapshot, gathered.facts, self.ctx.now())
+        for step in steps:
+            if isinstance(step, Attempt) and not self._free(step):
+                continue
+            self.report.steps += 1
+            if not self._perform(pool, gathered, step):
+                continue
+            return True
+        return False
+
+    def _free(self, step: Attempt) -> bool:
+        return len(self.running) < max(1, self.ctx.limits.jobs) and step.run not in self.waiting
+
+    def _perform(self, pool: ThreadPoolExecutor, gathered: Gathered, step: Step) -> bool:
+        match step:
+            case OpenRun():
+                perform.open_run(self.ctx, gathered, step)
+                self.gatherer.opened += 1
+                self.report.opened.append(step.task.id)
+            case Attempt(stage=Stage.CLOSE):
+                return self._land(step)
+            case Attempt():
+                self._launch(pool, step)
+            case Interrupt():
+                perform.interrupt(self.ctx, step)
+            case End():
+                run = self.ctx.ledger.snapshot.runs[step.run]
+                perform.end(self.ctx, step)
+                self.report.ended.append((run.task, run.id, step.outcome))
+            case Write():
+                if isinstance(step.record, Resolved):
+                    self.taken.add(step.record.item)
+                perform.write(self.ctx, gathered, step)
+        return True
+
+    # --- attempts ---------------------------------------------------------------------------
+
+    def _site(self) -> Site:
+        ctx = self.ctx
+        if self._sandbox is None:
+            self._sandbox = choose(ctx.rules.config.sandbox.value)
+            problem = self._sandbox.available()
+            if problem is not None:
+                raise LifeosError(problem.message, problem.fix)
+        return Site(
+            repo=ctx.repo,
+            folder=ctx.repo.ensure_private(),
+            sandbox=self._sandbox,
+            environ=ctx.world.environ,
+            timer=ctx.world.timer,
+            should_stop=ctx.stopped_here,
+            progress=ctx.world.progress,
+            trace=ctx.world.trace,
+        )
+
+    def _launch(self, pool: ThreadPoolExecutor, step: Attempt) -> None:
+        site = self._site()  # before the claim: without a sandbox nothing is claimed
+        claim = perform.claim(self.ctx, step)
+        run = self.ctx.ledger.snapshot.runs[step.run]
+        job = perform.job_of(self.ctx, run, claim)
+        self.ctx.world.progress(f"{claim.stage} {claim.n} of {run.id}: {run.title}")
+        self.gatherer.here.add(run.id)
+        future = pool.submit(_carry, site, job, self.bundles)
+        self.running[future] = run.id
+        if self.ctx.limits.jobs <= 1:
+            self._wait()
+
+    def _wait(self) -> None:
+        done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+        for future in done:
+            self.gatherer.here.discard(self.running.pop(future))
+            future.result()  # an error here is a defect or a full disk: the tick fails
+
+    def _collect(self) -> None:
+        """Record every complete bundle: of this tick, or left behind by one that died."""
+        for path, bundle in complete(self.bundles):
+            if isinstance(bundle, str):
+                self._set_aside(path, bundle)
+                continue
+            try:
+                perform.collect(self.ctx, bundle)
+            except IllegalTransition as refusal:
+                self._set_aside(path, str(refusal))
+                continue
+            remove(path)
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        """Nothing is thrown away: what cannot be recorded goes to the quarantine."""
+        place = self.ctx.repo.ensure_private() / "quarantine"
+        place.mkdir(exist_ok=True)
+        target = place / path.name
+        number = 1
+        while target.exists():
+            target = place / f"{path.name}.{number}"
+            number += 1
+        path.rename(target)
+        self.ctx.world.progress(f"set aside {path.name}: {why} (kept in {target})")
+
+    # --- landing ----------------------------------------------------------------------------
+
+    def _land(self, step: Attempt) -> bool:
+        """Land a run. False: the person's own files are in the way, and nothing was claimed."""
+        ctx = self.ctx
+        run = ctx.ledger.snapshot.runs[step.run]
+        site = self._site()
+        try:
+            require_clear(ctx, merge_with_main(ctx, run))
+        except InTheWay as error:
+            self.waiting.add(run.id)
+            self.report.in_the_way.append(str(error))
+            return False
+        claim = perform.claim(ctx, step)
+        job = perform.job_of(ctx, ctx.ledger.snapshot.runs[step.run], claim)
+        ctx.world.progress(f"land {run.id}: {run.title}")
+        result = land(ctx, site, job)
+        if result is not None:
+            save(self.bundles, _bundle(job, result))
+        return True
+
+    def _publish(self) -> None:
+        try:
+            self.report.published = publish(self.ctx)
+        except InTheWay as error:
+            self.report.in_the_way.append(str(error))
+        self.report.main = self.ctx.main()
+
+
+def _carry(site: Site, job: Job, bundles: Path) -> Bundle:
+    result = carry_out(site, job)
+    bundle = _bundle(job, result)
+    site.repo.objects.flush()
+    save(bundles, bundle)
+    return bundle
+
+
+def _bundle(job: Job, result: Result) -> Bundle:
+    return Bundle(
+        run=job.run.id,
+        stage=job.claim.stage,
+        n=job.claim.n,
+        nonce=job.claim.nonce,
+        facts=result.facts,
+        artifacts=result.artifacts,
+    )

@@ -1,0 +1,108 @@
+"""What a run has been through, read back from the ledger, and its packet."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+
+from lifeos import __version__
+from lifeos.core.canonical import sha256
+from lifeos.core.decide import End
+from lifeos.core.packet import Packet, assemble, markdown, statement
+from lifeos.core.records import Finished
+from lifeos.core.review import Review
+from lifeos.core.state import Run
+from lifeos.store.ledger import Entry, attempt_path, read_entries
+from lifeos.store.repo import Repo
+from lifeos.store.trees import lookup, walk
+from lifeos.tick.build import Evidence
+from lifeos.tick.context import Context
+from lifeos.tick.evidence import BaseEvidence
+
+
+def entries_of(ctx: Context, run: Run) -> tuple[Entry, ...]:
+    """The transitions of an open run and of its items, oldest first."""
+    age = ctx.ledger.snapshot.seq - run.opened_seq
+    since = ctx.repo.git.run("rev-parse", "--verify", "--end-of-options", f"{ctx.ledger.tip}~{age}")
+    return about_run(read_entries(ctx.repo, ctx.ledger.tip, since.decode().strip()), run.id)
+
+
+def about_run(entries: Iterable[Entry], run: str) -> tuple[Entry, ...]:
+    """Of some transitions, those about one run."""
+    found, items = [], set()
+    for entry in entries:
+        record = entry.record
+        if getattr(record, "run", None) == run:
+            found.append(entry)
+            if record.kind == "held":
+                items.add(record.item)
+        elif getattr(record, "item", "") in items:
+            found.append(entry)
+    return tuple(found)
+
+
+def artifacts_of(repo: Repo, tree: str, run: str) -> dict[str, bytes]:
+    """The newest artifact of each name that a run has in a tree of the ledger."""
+    folder = lookup(repo.objects, tree, f"runs/{run}")
+    if folder is None:
+        return {}
+    newest: dict[str, tuple[int, str]] = {}
+    for leaf in walk(repo.objects, folder.oid):
+        number, _, name = leaf.path.partition("/")
+        if number.isdecimal() and "/" not in name:
+            newest[name] = max(newest.get(name, (-1, "")), (int(number), leaf.oid))
+    return {name: repo.objects.read(oid)[1] for name, (_, oid) in newest.items()}
+
+
+def _assemble(ctx: Context, run: Run, end: End | None) -> Packet:
+    entries = entries_of(ctx, run)
+    finished = [entry.record for entry in entries if isinstance(entry.record, Finished)]
+    kept = artifacts_of(ctx.repo, ctx.ledger.tree, run.id)
+    evidence = Evidence.model_validate_json(kept.get("checks.json", b"{}"))
+    base = BaseEvidence.model_validate_json(kept.get("base.json", b"{}"))
+    task = ctx.ledger.read(f"runs/{run.id}/task.md") or b""
+    return assemble(
+        run,
+        task.decode("utf-8", "replace"),
+        [(entry.commit, entry.record) for entry in entries],
+        artifacts={
+            f"{attempt_path(run.id, record.n)}/{name}": digest
+            for record in finished
+            for name, digest in record.evidence.items()
+        },
+        checks=evidence.report.results,
+        acceptance=evidence.acceptance,
+        proves_nothing=base.proves_nothing,
+        reviews=_reviews(ctx, run, finished),
+        sandbox=ctx.governance(run.governance).config.sandbox.value,
+        ledger_root=ctx.ledger.snapshot.root,
+        ledger_tip=ctx.ledger.tip,
+        versions={"lifeos": __version__, "python": platform.python_version()},
+        outcome=end.outcome if end else None,
+        landed=end.landed if end else "",
+        reason=end.reason if end else "",
+        at=ctx.now(),
+    )
+
+
+def _reviews(ctx: Context, run: Run, finished: list[Finished]) -> Mapping[int, Review]:
+    found = {}
+    for record in finished:
+        if "review.json" in record.evidence:
+            data = ctx.ledger.read(f"{attempt_path(run.id, record.n)}/review.json")
+            if data:
+                found[record.n] = Review.model_validate_json(data)
+    return found
+
+
+def open_packet(ctx: Context, run: Run) -> dict[str, bytes]:
+    """The packet before the last checkpoint: what the CEO decides on."""
+    packet = _assemble(ctx, run, None)
+    return {"packet.json": statement(packet).encode(), "packet.md": markdown(packet).encode()}
+
+
+def final_packet(ctx: Context, run: Run, end: End) -> tuple[dict[str, bytes], str]:
+    """The packet of a run that ends, and the digest of its statement."""
+    packet = _assemble(ctx, run, end)
+    text = statement(packet).encode()
+    return {"packet.json": text, "packet.md": markdown(packet).encode()}, sha256(text)

@@ -1,0 +1,179 @@
+"""The tasks of main, as the loop needs them: with ids, ends, and who brought their commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lifeos.core.backlog.entry import Backlog, Mark, Task
+from lifeos.core.backlog.ids import derive_id
+from lifeos.core.backlog.parse import parse as parse_backlog
+from lifeos.core.backlog.select import Closed, Eligibility, OpenRun
+from lifeos.core.backlog.select import explain as explain_tasks
+from lifeos.core.canonical import digest_of
+from lifeos.core.decide import TaskFact
+from lifeos.core.state import Run, RunStatus
+from lifeos.model import Risk, Stage
+from lifeos.store.history import who_brought_lines
+from lifeos.store.ledger import Ended
+from lifeos.store.trees import lookup
+from lifeos.tick.authority import by_approver
+from lifeos.tick.context import Context
+from lifeos.tick.reading import BACKLOG, Main
+
+NO_BACKLOG = b""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The backlog of one commit of main. ``ids`` maps orders to ids that are not written yet."""
+
+    main: Main
+    data: bytes
+    backlog: Backlog
+    ids: dict[int, str]
+
+    def named(self, task: Task) -> Task:
+        """The task with the id it has, or will get."""
+        return replace(task, id=self.ids[task.order]) if task.order in self.ids else task
+
+    def find(self, task_id: str) -> Task | None:
+        """The task with this id, written or still to be written."""
+        for order, derived in self.ids.items():
+            if derived == task_id:
+                return self.named(self.backlog.tasks[order])
+        return self.backlog.task(task_id)
+
+
+def read_tasks(ctx: Context, main: Main) -> Tasks:
+    """The backlog at a commit of main. A missing file is an empty backlog."""
+    leaf = lookup(ctx.repo.objects, main.tree, BACKLOG)
+    data = NO_BACKLOG
+    if leaf is not None and leaf.mode in ("100644", "100755"):
+        data = ctx.repo.objects.read(leaf.oid)[1]
+    backlog = parse_backlog(data, BACKLOG, ctx.rules.config.id_prefix)
+    tasks = Tasks(main=main, data=data, backlog=backlog, ids={})
+    _recover_ids(ctx, tasks)
+    return tasks
+
+
+def _recover_ids(ctx: Context, tasks: Tasks) -> None:
+    """Find the tasks of open runs whose id did not reach main before the last tick died."""
+    written = {task.id for task in tasks.backlog.tasks}
+    lacking = [run for run in ctx.ledger.snapshot.runs.values() if run.task not in written]
+    titles = {run.title for run in lacking}
+    for task in tasks.backlog.tasks:
+        if not task.id and task.title in titles:
+            tasks.ids[task.order] = derived_id(ctx, tasks, task)
+
+
+def derived_id(ctx: Context, tasks: Tasks, task: Task) -> str:
+    """The id of a task that has none: the same on every machine that sees the same history."""
+    brought = who_brought_lines(ctx.repo, tasks.main.commit, BACKLOG, task.line, task.line)
+    introduced = brought[0].commit if brought else ""
+    return derive_id(
+        ctx.rules.config.id_prefix,
+        ctx.ledger.snapshot.root,
+        introduced,
+        task.title,
+        task.ordinal,
+    )
+
+
+def task_commands(task: Task) -> tuple[str, ...]:
+    """Every command that the task would have lifeos or an agent run."""
+    return (*task.recipe, *(item.command for item in task.acceptance if item.command))
+
+
+def unapproved_commands(ctx: Context, tasks: Tasks, task: Task) -> str:
+    """The digest of the task's commands if no approver brought them onto main, else ''."""
+    commands = task_commands(task)
+    if not commands:
+        return ""
+    first, last = lines_of(tasks.data, task)
+    # lifeos itself only ever edits the first line (mark and id), which carries no command.
+    brought = who_brought_lines(ctx.repo, tasks.main.commit, BACKLOG, first + 1, last)
+    approvals = ctx.rules.approvals
+    if brought and all(by_approver(ctx.repo, commit, approvals) for commit in brought):
+        return ""
+    return digest_of([*commands])
+
+
+def lines_of(data: bytes, task: Task) -> tuple[int, int]:
+    """The first and last line of a task in its file, from 1."""
+    start, end = task.span
+    first = data.count(b"\n", 0, start) + 1
+    text = data[start:end].rstrip(b"\r\n")
+    return first, first + text.count(b"\n")
+
+
+def fact_of(ctx: Context, tasks: Tasks, task: Task, *, with_commands: bool) -> TaskFact:
+    """A task as ``decide`` sees it."""
+    ended = ctx.ledger.ended(task.id)
+    return TaskFact(
+        id=task.id,
+        title=task.title,
+        digest=task.digest,
+        open=task.mark in (Mark.OPEN, Mark.STARTED),
+        scope=task.scope,
+        tags=task.tags,
+        risk=task.risk or Risk.LOW,
+        commands=unapproved_commands(ctx, tasks, task) if with_commands else "",
+        ordinal=(ended.ordinal + 1) if ended else 1,
+    )
+
+
+def open_tasks(ctx: Context, tasks: Tasks) -> dict[str, TaskFact]:
+    """The tasks of open runs, as main has them now."""
+    found = {}
+    for run in ctx.ledger.snapshot.runs.values():
+        task = tasks.find(run.task)
+        if task is not None:
+            changed = task.digest != run.task_digest
+            found[run.task] = fact_of(ctx, tasks, task, with_commands=changed)
+    return found
+
+
+def explain(ctx: Context, tasks: Tasks) -> tuple[Eligibility, ...]:
+    """For every task, in order of selection: whether it may be opened now, and why not."""
+    snapshot = ctx.ledger.snapshot
+    ended = {
+        task.id: closed_fact(task, end)
+        for task in tasks.backlog.tasks
+        if task.id and (end := ctx.ledger.ended(task.id))
+    }
+    runs = tuple(open_run(run) for run in snapshot.runs.values())
+    named = replace(tasks.backlog, tasks=tuple(tasks.named(task) for task in tasks.backlog.tasks))
+    return explain_tasks(named, ended, runs, frozenset(snapshot.retries))
+
+
+def closed_fact(task: Task, end: Ended) -> Closed:
+    """How a task's last run ended, for the selection."""
+    return Closed(
+        task_id=task.id,
+        outcome=end.outcome,
+        digest=end.task_digest,
+        reopened=task.mark is Mark.OPEN,
+    )
+
+
+def open_run(run: Run) -> OpenRun:
+    """An open run, for the selection: what it may still touch, or what it did touch."""
+    waiting = run.status is RunStatus.HELD and run.stage in (
+        Stage.BUILD_REVIEW,
+        Stage.PACKET,
+        Stage.CLOSE,
+    )
+    return OpenRun(task_id=run.task, scope=run.scope, building=not waiting, paths=run.paths)
+
+
+def candidates(ctx: Context, tasks: Tasks, only: str) -> tuple[TaskFact, ...]:
+    """The task to open next, if there is one: the first eligible, or the one asked for."""
+    for eligibility in explain(ctx, tasks):
+        task = eligibility.task
+        if not eligibility.eligible or (only and only not in (task.id, task.title)):
+            continue
+        if not task.id:
+            task = replace(task, id=derived_id(ctx, tasks, task))
+            tasks.ids[task.order] = task.id
+        return (fact_of(ctx, tasks, task, with_commands=True),)
+    return ()
