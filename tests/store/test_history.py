@@ -330,17 +330,19 @@ def test_the_anchors_of_the_ledger(store: Repo, at: At) -> None:
     tree = at.git("rev-parse", "HEAD^{tree}")
     first, second, third = ("1" * 40, "2" * 40, "3" * 40)
 
-    def commit(who: Identity, message: str) -> str:
+    def commit(who: Identity, message: str, committer: Identity | None = None) -> str:
         parents = (at.git("rev-parse", "HEAD"),)
         made = store.objects.write_commit(
-            tree, parents, message, when=at.git.now, author=who, committer=who
+            tree, parents, message, when=at.git.now, author=who, committer=committer or who
         )
         at.git("reset", "--quiet", "--hard", made)
         return made
 
     commit(LIFEOS, f"lifeos: one\n\nLifeos-Ledger: {first}\n")
     commit(LIFEOS, f"lifeos: two\n\nLifeos-Ledger: {second}\nLifeos-Run: x\n")
-    commit(Identity("lifeos", "x-lifeos@localhost"), f"x\n\nLifeos-Ledger: {third}\n")
+    other = Identity("lifeos", "x-lifeos@localhost")
+    for author, committer in ((other, other), (other, LIFEOS), (LIFEOS, other)):
+        commit(author, f"x\n\nLifeos-Ledger: {third}\n", committer)
     commit(LIFEOS, f"lifeos: no trailer\n\nLifeos-Ledger: {third}\n\nthe end\n")
     tip = commit(LIFEOS, "lifeos: malformed\n\nLifeos-Ledger: --all\n")
     assert ledger_anchors(store, tip, 10) == (second, first)

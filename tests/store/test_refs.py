@@ -16,7 +16,7 @@ import pytest
 from conftest import Git
 from lifeos.errors import Busy, UsageError
 from lifeos.store.git import GitError
-from lifeos.store.lock import Lock, proc_identity
+from lifeos.store.lock import Lock, Owner, proc_identity
 from lifeos.store.repo import Repo
 from lifeos.store.stale import Intent
 
@@ -238,8 +238,8 @@ def test_a_lock_of_a_living_stranger_stays_and_is_named(opened: Repo, repo: Path
     append(opened)
 
 
-def leave_intent(repo: Path, git: int) -> Path:
-    intent = Intent(proc_identity(git), REF)
+def leave_intent(repo: Path, git: Owner) -> Path:
+    intent = Intent(git, REF)
     (repo / ".git/lifeos/ref-owner").write_text(intent.text(), encoding="utf-8")
     locks = [repo / ".git" / f"{REF}.lock", repo / ".git/packed-refs.lock"]
     for lock in locks:
@@ -250,7 +250,7 @@ def leave_intent(repo: Path, git: int) -> Path:
 def test_a_lock_left_by_the_dead_is_removed(opened: Repo, repo: Path) -> None:
     append(opened)
     with subprocess.Popen(["sleep", "60"]) as process:
-        leave_intent(repo, process.pid)
+        leave_intent(repo, proc_identity(process.pid))
         process.kill()
     append(opened)
     clean(repo)
@@ -259,11 +259,20 @@ def test_a_lock_left_by_the_dead_is_removed(opened: Repo, repo: Path) -> None:
 def test_a_lock_whose_git_lives_stays(opened: Repo, repo: Path) -> None:
     append(opened)
     with subprocess.Popen(["sleep", "60"]) as process:
-        lock = leave_intent(repo, process.pid)
+        lock = leave_intent(repo, proc_identity(process.pid))
         opened.refs.patience = 0.2
         with pytest.raises(Busy, match="still moving"):
             opened.refs.compare_and_swap(REF, commit(opened, "x"), opened.refs.read(REF), "x")
         process.kill()
+    assert lock.exists()
+
+
+def test_a_lock_of_another_machine_stays(opened: Repo, repo: Path) -> None:
+    """On a shared disk: nothing can be proven about a process over there."""
+    append(opened)
+    lock = leave_intent(repo, Owner("another-host", "boot", 1, "1"))
+    with pytest.raises(Busy, match=r"ledger\.lock stays"):
+        opened.refs.compare_and_swap(REF, commit(opened, "x"), opened.refs.read(REF), "x")
     assert lock.exists()
 
 

@@ -14,7 +14,7 @@ from lifeos.cli.frame import Frame
 from lifeos.errors import Exit, UsageError
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  (typer hands the flag by position)
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"lifeos {__version__}")
         raise typer.Exit

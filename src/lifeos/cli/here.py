@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lifeos.store.repo import Repo
 
 _CONFIG = ".lifeos/config.yaml"
+BRANCH = "refs/heads/lifeos/ledger"
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,35 @@ class Here:
 
 @contextmanager
 def look(frame: Frame) -> Iterator[Here]:
-    """Open the repository and everything in it.
+    """Open the repository and everything in it; the errors of ``look_at``."""
+    with frame.repo() as repo:
+        yield look_at(repo)
+
+
+def look_at(repo: Repo) -> Here:
+    """What is in an open repository.
 
     Raises ``UsageError`` where lifeos is not set up, or its rules or main are not there.
     """
     from lifeos.store.ledger import Ledger
 
-    with frame.repo() as repo:
-        ledger = Ledger.open(repo)
-        rules = adopted(ledger) if ledger else first_rules(repo)
-        commit = repo.refs.read(f"refs/heads/{rules.config.main}")
-        if commit is None:
-            raise UsageError(
-                f"the branch {rules.config.main} does not exist",
-                f"create it, or set `main:` in {_CONFIG}",
-            )
-        yield Here(repo, ledger, rules, main_at(repo, commit))
+    ledger = Ledger.open(repo)
+    rules = adopted(ledger) if ledger else first_rules(repo)
+    commit = repo.refs.read(f"refs/heads/{rules.config.main}")
+    if commit is None:
+        raise UsageError(
+            f"the branch {rules.config.main} does not exist",
+            f"create it, or set `main:` in {_CONFIG}",
+        )
+    return Here(repo, ledger, rules, main_at(repo, commit))
+
+
+def is_set_up(repo: Repo) -> bool:
+    """Whether there is a ledger, or the commit that is checked out has rules to begin one with."""
+    if repo.refs.read(BRANCH):
+        return True
+    head = repo.refs.head_id()
+    return head is not None and lookup(repo.objects, main_at(repo, head).tree, _CONFIG) is not None
 
 
 def first_rules(repo: Repo) -> Governance:
@@ -71,7 +85,7 @@ def first_rules(repo: Repo) -> Governance:
     head = repo.refs.head_id()
     if head is None:
         raise UsageError("there is no commit here yet", "make a first commit, then lifeos init")
-    if lookup(repo.objects, main_at(repo, head).tree, _CONFIG) is None:
+    if not is_set_up(repo):
         written = repo.work_tree is not None and (repo.work_tree / _CONFIG).exists()
         if written:
             raise UsageError(

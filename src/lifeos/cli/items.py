@@ -6,12 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from lifeos.errors import UsageError
+from lifeos.model import Decision
 
 if TYPE_CHECKING:
     from lifeos.core.state import Item
-    from lifeos.store.ledger import Entry, Ledger
+    from lifeos.store.ledger import Ledger
 
 _ID = re.compile(r"Q-[0-9a-z]{1,32}", re.IGNORECASE)
+_PAST = {
+    Decision.APPROVE: "approved",
+    Decision.REVISE: "sent back",
+    Decision.REJECT: "rejected",
+}
 _SHORTEST = 3
 """Characters of an id that a prefix must have at least ("Q-z")."""
 
@@ -51,25 +57,19 @@ def _means(ledger: Ledger, item: Item, name: str) -> bool:
 
 def how_closed(ledger: Ledger, item: str) -> str:
     """How an item that is not open any more was closed; '' if there never was one."""
+    from lifeos.cli.history import naming
     from lifeos.core.records import Held, Noted, Resolved
 
-    found, run = "", None
-    for entry in _mentions(ledger, item):
-        match entry.record:
-            case Held(item=named) if named.lower() == item.lower():
-                found, run = "its run ended", entry.record.run
-            case Resolved(item=named) if named.lower() == item.lower():
-                who = "it expired" if entry.record.who == "expiry" else f"by {entry.record.who}"
-                return f"{entry.record.decision}, {who} (commit {entry.record.commit[:12] or '-'})"
-            case Noted(item=named) if named.lower() == item.lower():
-                return "what it asked about changed, so it was asked anew or not at all"
-            case _:
-                pass
-    return f"{found} ({run})" if run else found
-
-
-def _mentions(ledger: Ledger, item: str) -> list[Entry]:
-    """The transitions whose commit names an item, oldest first."""
-    from lifeos.store.ledger import read_mentions
-
-    return list(read_mentions(ledger.repo, ledger.tip, item))
+    for record in naming(ledger, item):
+        if not isinstance(record, Held | Noted | Resolved) or record.item.lower() != item.lower():
+            continue
+        match record:
+            case Held():
+                return f"its run {record.run} ended"
+            case Resolved(who="expiry"):
+                return "nobody answered in time"
+            case Resolved():
+                return f"{_PAST[record.decision]} by {record.who}"
+            case Noted():
+                return "what it asked about changed, so the answer is not needed any more"
+    return ""

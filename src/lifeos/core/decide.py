@@ -189,11 +189,18 @@ def _answered(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 
 
 def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """An item that waited too long is rejected, or asked anew: it never approves by waiting."""
     expiry = facts.sets[snapshot.governance].approvals.expiry
-    if expiry.then is not ExpiryThen.REJECT:
-        return
     for item in snapshot.items.values():
-        if item.expires_at is not None and now >= item.expires_at:
+        if item.expires_at is None or now < item.expires_at:
+            continue
+        if expiry.then is ExpiryThen.HOLD:
+            yield Write(
+                record=Noted(
+                    at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text="expired"
+                )
+            )
+        else:
             yield Write(
                 record=Resolved(
                     at=now,

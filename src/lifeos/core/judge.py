@@ -340,7 +340,7 @@ def _end(case: Case, rule: str) -> Judgement:
 def _waiver(case: Case, rule: str, question: str) -> Judgement:
     """A waiver is only ever asked, and only for the classes that may be waived."""
     allowed = Action.WAIVE in TABLE.get((case.stage, case.facts.outcome), frozenset())
-    if not allowed or case.failure not in case.loop.waivers.classes:
+    if not (allowed and case.facts.tree) or case.failure not in case.loop.waivers.classes:
         return _escalation(case, rule, question)
     ask = Ask(
         kind=ItemKind.WAIVER,

@@ -340,8 +340,9 @@ def _finished(snapshot: Snapshot, record: Finished) -> Snapshot:
     allowed = TABLE.get((record.stage, facts.outcome))
     if allowed is None or record.action not in allowed:
         raise IllegalTransition(f"{record.action} may not follow {facts.outcome} at {record.stage}")
-    if record.stage is Stage.BUILD and facts.outcome is Success.OK and not facts.tree:
-        raise IllegalTransition(f"build {record.n} of {run.id} succeeded and left no tree")
+    goes_on = facts.outcome is Success.OK or record.action is Action.WAIVE
+    if record.stage is Stage.BUILD and goes_on and not facts.tree:
+        raise IllegalTransition(f"build {record.n} of {run.id} left no tree to go on with")
     _check_target(record)
     run = _act(_account(run, record), record)
     if run.repin:

@@ -11,20 +11,27 @@ place, install the indexes, move the reference by compare-and-swap, remove the i
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from lifeos.errors import Busy, Failed
 from lifeos.store.git import Git
+from lifeos.store.intent import (
+    Intent,
+    Site,
+    clear_stage,
+    forget,
+    read_intent,
+    stage_of,
+    traces,
+    write_intent,
+)
 from lifeos.store.lock import Lock
-from lifeos.store.objects import sync_folder
 from lifeos.store.repo import Repo
 from lifeos.store.steps import TO_WRITE, Plan, Splice, Step, changes, look
 from lifeos.store.trees import lookup
@@ -43,8 +50,6 @@ from lifeos.store.worktree import (
 
 _NO_SPLICES: Mapping[str, Splice] = {}
 _SHOWN = 10
-_INTENT = "checkout-intent"
-_STAGE = "checkout-stage"
 
 
 class InTheWay(Busy):
@@ -81,28 +86,6 @@ class Recovered:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Site:
-    """The steps of one work tree."""
-
-    git_dir: str
-    path: str
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True)
-class _Intent:
-    """What is being done, complete enough for another process to finish or undo it."""
-
-    branch: str
-    old: str
-    new: str
-    reason: str
-    nonce: str
-    sites: tuple[_Site, ...] = ()
-    undoing: bool = False
-
-
 def move_branch(
     repo: Repo,
     branch: str,
@@ -128,7 +111,7 @@ def move_branch(
         with _locked(repo, trees):
             if repo.refs.read(branch) != old:
                 return MoveResult(moved=False)
-            intent = _Intent(branch, old, new, reason, nonce=secrets.token_hex(4))
+            intent = Intent(branch, old, new, reason, nonce=secrets.token_hex(4))
             plans = _look(repo, trees, intent, splices)
             return MoveResult(moved=False) if look_only else _move(repo, plans, intent)
 
@@ -139,9 +122,8 @@ def recover(repo: Repo) -> Recovered | None:
     It is finished where the branch is still where it was and nobody touched the files since;
     else it is undone. A file edited since is never overwritten.
     """
-    traces = [repo.private_dir / _INTENT, repo.private_dir / _STAGE]
-    traces += [folder / "index.lock" for folder in _git_dirs(repo)]
-    if not any(os.path.lexists(path) for path in traces):
+    locks = [folder / "index.lock" for folder in _git_dirs(repo)]
+    if not any(os.path.lexists(path) for path in (*traces(repo), *locks)):
         return None
     with Lock(repo.ensure_private() / "checkout.lock"):
         return _settle(repo)
@@ -194,7 +176,7 @@ def _require_quiet(tree: Worktree) -> None:
 
 
 def _look(
-    repo: Repo, trees: Sequence[Worktree], intent: _Intent, splices: Mapping[str, Splice]
+    repo: Repo, trees: Sequence[Worktree], intent: Intent, splices: Mapping[str, Splice]
 ) -> list[Plan]:
     """What is to be done in each work tree. Raises ``InTheWay``."""
     wanted = changes(repo, intent.old, intent.new)
@@ -210,14 +192,14 @@ def _look(
     return plans
 
 
-def _move(repo: Repo, plans: Sequence[Plan], intent: _Intent) -> MoveResult:
+def _move(repo: Repo, plans: Sequence[Plan], intent: Intent) -> MoveResult:
     trees = [plan.tree for plan in plans]
-    folder = _stage_of(repo, intent)
+    folder = stage_of(repo, intent)
     sites = tuple(_stage(folder / str(n), plan) for n, plan in enumerate(plans))
     repo.objects.flush()
     intent = replace(intent, sites=sites)
     repo.trace("checkout:staged")
-    _write_intent(repo, intent)
+    write_intent(repo, intent)
     repo.trace("checkout:intended")
     try:
         edited = _forward(repo, intent, trees)
@@ -225,11 +207,11 @@ def _move(repo: Repo, plans: Sequence[Plan], intent: _Intent) -> MoveResult:
     except BaseException:
         if repo.refs.read(intent.branch) != intent.new:
             _undo(repo, intent, trees)
-        _forget(repo)
+        forget(repo)
         raise
     if not moved:
         _undo(repo, intent, trees)
-    _forget(repo)
+    forget(repo)
     if edited:
         raise InTheWay(
             trees[0].path,
@@ -240,16 +222,11 @@ def _move(repo: Repo, plans: Sequence[Plan], intent: _Intent) -> MoveResult:
     return MoveResult(moved, tuple(tree.path for tree in trees) if moved else ())
 
 
-def _swap(repo: Repo, intent: _Intent) -> bool:
+def _swap(repo: Repo, intent: Intent) -> bool:
     return repo.refs.compare_and_swap(intent.branch, intent.new, intent.old, intent.reason)
 
 
-def _stage_of(repo: Repo, intent: _Intent) -> Path:
-    # A name of its own: a git that outlived a killed lifeos may still be writing in the last one.
-    return repo.private_dir / _STAGE / intent.nonce
-
-
-def _stage(folder: Path, plan: Plan) -> _Site:
+def _stage(folder: Path, plan: Plan) -> Site:
     """Prepare the new files, and keep the old ones, all aside. Gives the finished steps."""
     tree = plan.tree
     fresh = folder / "new"
@@ -271,7 +248,7 @@ def _stage(folder: Path, plan: Plan) -> _Site:
         target.write_bytes(data)
         target.chmod((tree.path / path).stat().st_mode & 0o7777)
     steps = tuple(_finished(tree, folder, step) for step in plan.steps)
-    return _Site(str(tree.git_dir), str(tree.path), steps)
+    return Site(str(tree.git_dir), str(tree.path), steps)
 
 
 def _finished(tree: Worktree, folder: Path, step: Step) -> Step:
@@ -304,10 +281,10 @@ def _index_copy(tree: Worktree, folder: Path, wanted: Mapping[Step, str]) -> Pat
     return copy
 
 
-def _forward(repo: Repo, intent: _Intent, trees: Sequence[Worktree]) -> list[str]:
+def _forward(repo: Repo, intent: Intent, trees: Sequence[Worktree]) -> list[str]:
     """Bring files and indexes to the new commit. Stops at the first edit, and names it."""
     for n, (tree, site) in enumerate(zip(trees, intent.sites, strict=True)):
-        folder = _stage_of(repo, intent) / str(n)
+        folder = stage_of(repo, intent) / str(n)
         for step in _in_order(site.steps, back=False):
             source = folder / "new" / step.path
             if not _place(tree, step, source, intent.nonce, back=False):
@@ -316,17 +293,17 @@ def _forward(repo: Repo, intent: _Intent, trees: Sequence[Worktree]) -> list[str
     return []
 
 
-def _undo(repo: Repo, intent: _Intent, trees: Iterable[Worktree]) -> list[str]:
+def _undo(repo: Repo, intent: Intent, trees: Iterable[Worktree]) -> list[str]:
     """Take back what was done, unless what is checked out now has it. Gives the edited files."""
     intent = replace(intent, undoing=True)
-    _write_intent(repo, intent)
+    write_intent(repo, intent)
     by_path = {str(tree.path): tree for tree in trees}
     left: list[str] = []
     for n, site in enumerate(intent.sites):
         tree = by_path.get(site.path)
         if tree is None:
             continue
-        folder = _stage_of(repo, intent) / str(n)
+        folder = stage_of(repo, intent) / str(n)
         steps = [step for step in site.steps if _entry_in_head(tree, step.path) != step.new]
         for step in _in_order(steps, back=True):
             source = folder / "old" / str(step.number)
@@ -398,32 +375,32 @@ def _install(tree: Worktree, folder: Path, wanted: Mapping[Step, str]) -> None:
     tree.repo.trace("checkout:after:index")
 
 
-# --- the intent -------------------------------------------------------------------------------
+# --- after a kill -------------------------------------------------------------------------------
 
 
 def _settle(repo: Repo) -> Recovered | None:
     """Finish or undo what was cut short. Called under lifeos's lock."""
     for folder in _git_dirs(repo):
         clear_if_dead(folder / "index.lock")
-    intent = _read_intent(repo)
+    intent = read_intent(repo)
     if intent is None:
-        shutil.rmtree(repo.private_dir / _STAGE, ignore_errors=True)
+        clear_stage(repo)
         return None
     sites = {site.path: site for site in intent.sites}
     trees = [t for t in worktrees(repo) if str(t.path) in sites and t.path.is_dir()]
     with _locked(repo, trees):
         now = repo.refs.read(intent.branch)
         if not intent.undoing and now is not None and _reached(repo, intent.new, now):
-            _forget(repo)
+            forget(repo)
             return Recovered(intent.branch, Outcome.COMPLETED)
         if now == intent.old and _can_finish(repo, intent, trees):
             order = {str(tree.path): tree for tree in trees}
             edited = _forward(repo, intent, [order[site.path] for site in intent.sites])
             if not edited and _swap(repo, intent):
-                _forget(repo)
+                forget(repo)
                 return Recovered(intent.branch, Outcome.COMPLETED)
         left = _undo(repo, intent, trees)
-        _forget(repo)
+        forget(repo)
         return Recovered(intent.branch, Outcome.UNDONE, tuple(left))
 
 
@@ -434,7 +411,7 @@ def _reached(repo: Repo, new: str, now: str) -> bool:
     return result.status == 0
 
 
-def _can_finish(repo: Repo, intent: _Intent, trees: Sequence[Worktree]) -> bool:
+def _can_finish(repo: Repo, intent: Intent, trees: Sequence[Worktree]) -> bool:
     """Whether every path is as it was left: before or after its step, in index and file."""
     here = {str(tree.path): tree for tree in trees}
     if intent.undoing or set(here) != {site.path for site in intent.sites}:
@@ -448,7 +425,7 @@ def _can_finish(repo: Repo, intent: _Intent, trees: Sequence[Worktree]) -> bool:
             entry = index[step.path].entry if step.path in index else ABSENT
             if entry not in (step.index_before, step.index_after):
                 return False
-            source = _stage_of(repo, intent) / str(n) / "new" / step.path
+            source = stage_of(repo, intent) / str(n) / "new" / step.path
             if not (step.submodule or _file_can_follow(step, step.found(tree.path), source)):
                 return False
     return True
@@ -458,43 +435,3 @@ def _file_can_follow(step: Step, now: str, source: Path) -> bool:
     if now == step.file_after:
         return True
     return now == step.file_before and (step.file_after == ABSENT or os.path.lexists(source))
-
-
-def _write_intent(repo: Repo, intent: _Intent) -> None:
-    target = repo.private_dir / _INTENT
-    fresh = target.with_name(f"{_INTENT}.{os.getpid()}")
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump({"v": 1, **asdict(intent)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(target)
-    sync_folder(str(repo.private_dir))
-
-
-def _read_intent(repo: Repo) -> _Intent | None:
-    path = repo.private_dir / _INTENT
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        data = {}
-    if data.pop("v", None) != 1:
-        raise Failed(
-            f"{path} cannot be read: a move of a branch was cut short by another lifeos",
-            "look at git status; when the work tree is as you want it, delete that file",
-        )
-    sites = tuple(
-        _Site(site["git_dir"], site["path"], tuple(Step(**step) for step in site["steps"]))
-        for site in data.pop("sites")
-    )
-    return _Intent(sites=sites, **data)
-
-
-def _forget(repo: Repo) -> None:
-    """The move is settled: nothing is left to finish or undo."""
-    repo.trace("checkout:before:forget")
-    (repo.private_dir / _INTENT).unlink()
-    sync_folder(str(repo.private_dir))
-    repo.trace("checkout:after:forget")
-    shutil.rmtree(repo.private_dir / _STAGE, ignore_errors=True)

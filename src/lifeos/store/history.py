@@ -322,7 +322,7 @@ def ledger_anchors(repo: Repo, tip: str, limit: int) -> tuple[str, ...]:
 
 def ledger_commits(repo: Repo, tip: str, limit: int = -1) -> tuple[tuple[str, str], ...]:
     """Commits in lifeos's name on this branch with the tip each names, newest first."""
-    wanted = "%H%n%ae%n%ce%n%(trailers:key=Lifeos-Ledger,valueonly,separator=%x20)"
+    wanted = "%H%n%(trailers:key=Lifeos-Ledger,valueonly,separator=%x20)"
     out = repo.git.run(
         "log",
         "-z",
@@ -337,7 +337,6 @@ def ledger_commits(repo: Repo, tip: str, limit: int = -1) -> tuple[tuple[str, st
     )
     found: list[tuple[str, str]] = []
     for text in out.decode("utf-8", "replace").split("\0"):
-        commit, author, committer, anchors, *_ = [*text.split("\n"), "", "", "", ""]
-        if author == committer == LIFEOS.email:
-            found += [(commit, anchor) for anchor in anchors.split() if _OID.fullmatch(anchor)]
+        commit, _, anchors = text.partition("\n")
+        found += [(commit, anchor) for anchor in anchors.split() if _OID.fullmatch(anchor)]
     return tuple(found)

@@ -47,6 +47,7 @@ BRANCH = "refs/heads/lifeos/ledger"
 SEEN = "refs/lifeos/seen"
 STATE_EVERY = 256
 TITLE_LIMIT = 100
+LOG_FORMAT = "--format=%H %T %ae %P%n%B%x00"
 _SEQ = "Lifeos-Seq: "
 _FILE, _FOLDER = "100644", "040000"
 
@@ -301,9 +302,12 @@ def read_entries(repo: Repo, tip: str, since: str | None = None) -> Iterator[Ent
     one line of history.
     """
     span = f"{since}..{tip}" if since else tip
-    listing = repo.git.run(
-        "log", "--reverse", "--format=%H %T %ae %P%n%B%x00", "--end-of-options", span
-    )
+    listing = repo.git.run("log", "--reverse", LOG_FORMAT, "--end-of-options", span)
+    yield from parse_entries(repo, listing)
+
+
+def parse_entries(repo: Repo, listing: bytes) -> Iterator[Entry]:
+    """The transitions in what ``git log`` with ``LOG_FORMAT`` printed, in that order."""
     for block in listing.decode("utf-8", "replace").split("\0\n"):
         if block.strip("\0\n"):
             yield _entry(repo, block)

@@ -208,7 +208,7 @@ def _design(site: Site, job: Job) -> Result:
     return Result(facts=facts, artifacts={**result.artifacts, "base.json": base.to_json()})
 
 
-def _review(site: Site, job: Job) -> Result:
+def _review(_site: Site, job: Job) -> Result:
     """Design and plan reviews, by rule while no model sits."""
     is_design = job.claim.stage is Stage.DESIGN_REVIEW
     kind = AurType.DESIGN if is_design else AurType.PLAN

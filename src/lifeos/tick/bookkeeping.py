@@ -77,11 +77,18 @@ def _wanted(task: Task, snapshot: Snapshot, running: set[str], ended: Ended | No
     """The mark of one task, or None where lifeos has no say."""
     if task.id in running:
         return Mark.STARTED if task.mark is Mark.OPEN else None
-    if task.id in snapshot.retries:
+    if task.id in snapshot.retries or _edited_since(task, ended):
         return Mark.OPEN
     if task.mark is Mark.STARTED and ended is not None:
         return _MARK_OF[ended.outcome]
     return None
+
+
+def _edited_since(task: Task, ended: Ended | None) -> bool:
+    """Whether lifeos's own mark of the end stands on a text that a person has changed since."""
+    if ended is None or ended.outcome not in (CloseOutcome.BLOCKED, CloseOutcome.REJECTED):
+        return False
+    return task.mark is _MARK_OF[ended.outcome] and task.digest != ended.task_digest
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def bookkeeping(ctx: Context, tasks: Tasks, main: Main) -> Bookkeeping | None:
 def queue_edits(
     ctx: Context, main: Main
 ) -> tuple[dict[str, Edit], tuple[str, ...], tuple[str, ...]]:
-    """The queue folder as the ledger has it: pending files of open items, nothing of closed ones."""
+    """The queue folder as the ledger has it: files of open items, nothing of closed ones."""
     there = queue_files(ctx.repo, main.tree)
     folder = lookup(ctx.repo.objects, ctx.ledger.tree, "queue")
     pending = (

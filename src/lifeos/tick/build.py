@@ -308,7 +308,7 @@ def gather_evidence(
             results=(*report.results, *rest.results),
             base_tests=(*report.base_tests, *rest.base_tests),
         )
-    found = acceptance(site, job, place) if report.passed else ()
+    found = acceptance(job, place) if report.passed else ()
     return Evidence(report=report, acceptance=found)
 
 

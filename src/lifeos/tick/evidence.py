@@ -75,7 +75,7 @@ def pinned_globs(job: Job) -> tuple[str, ...]:
     return tuple(glob for check in job.governance.config.checks for glob in check.pinned)
 
 
-def acceptance(site: Site, job: Job, place: Ground) -> tuple[AcceptanceResult, ...]:
+def acceptance(job: Job, place: Ground) -> tuple[AcceptanceResult, ...]:
     """The task's acceptance commands on one tree."""
     limits = job.governance.envelope.limits
     return run_acceptance(
@@ -109,7 +109,7 @@ def base_evidence(site: Site, job: Job) -> BaseEvidence:
     site.progress("  checks on main, before anything is spent")
     place = ground(site, job, tree, tree, environment.folder)
     report = run_checks(config.checks, place)
-    found = BaseEvidence(report=report, acceptance=acceptance(site, job, place))
+    found = BaseEvidence(report=report, acceptance=acceptance(job, place))
     if report.passed and not site.should_stop():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}")

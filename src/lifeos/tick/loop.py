@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifeos.core.backlog.entry import Mark
 from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide, next_wake
 from lifeos.core.records import Resolved
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
@@ -169,9 +170,7 @@ class Tick:
     def _perform(self, pool: ThreadPoolExecutor, gathered: Gathered, step: Step) -> bool:
         match step:
             case OpenRun():
-                perform.open_run(self.ctx, gathered, step)
-                self.gatherer.opened += 1
-                self.report.opened.append(step.task.id)
+                return self._open(gathered, step)
             case Attempt(stage=Stage.CLOSE):
                 return self._land(step)
             case Attempt():
@@ -187,6 +186,28 @@ class Tick:
                     self.taken.add(step.record.item)
                 perform.write(self.ctx, gathered, step)
         return True
+
+    def _open(self, gathered: Gathered, step: OpenRun) -> bool:
+        """Open a run. False: main still shows how the last one ended, and cannot be changed now.
+
+        That mark has to go first: it would end the new run as soon as it is open.
+        """
+        task = gathered.tasks.find(step.task.id)
+        if task is not None and task.mark is not Mark.OPEN:
+            try:
+                if publish(self.ctx) is not None:
+                    return True
+            except InTheWay as error:
+                self._blocked_by(error)
+                return False
+        perform.open_run(self.ctx, gathered, step)
+        self.gatherer.opened += 1
+        self.report.opened.append(step.task.id)
+        return True
+
+    def _blocked_by(self, error: InTheWay) -> None:
+        if str(error) not in self.report.in_the_way:
+            self.report.in_the_way.append(str(error))
 
     # --- attempts ---------------------------------------------------------------------------
 
@@ -276,7 +297,7 @@ class Tick:
         try:
             self.report.published = publish(self.ctx)
         except InTheWay as error:
-            self.report.in_the_way.append(str(error))
+            self._blocked_by(error)
         self.report.main = self.ctx.main()
 
 

@@ -259,7 +259,7 @@ def write(ctx: Context, gathered: Gathered, step: Write) -> None:
         case Noted(topic=Topic.RESTARTED):
             run = ctx.ledger.snapshot.runs[record.run or ""]
             drop = _pending(ctx, run.item) if run.item else ()
-            ctx.ledger.append(record, artifacts=_new_text(ctx, gathered, run), drop=drop)
+            ctx.ledger.append(record, artifacts=_new_text(gathered, run), drop=drop)
         case Noted(topic=Topic.REPINNED):
             run = ctx.ledger.snapshot.runs[record.run or ""]
             ctx.ledger.append(record, drop=_pending(ctx, run.item) if run.item else ())
@@ -273,7 +273,7 @@ def _write_resolved(ctx: Context, gathered: Gathered, record: Resolved) -> None:
     artifacts: dict[str, bytes] = {}
     run = ctx.ledger.snapshot.runs.get(item.run or "")
     if item.rule == "task_changed" and run is not None:
-        artifacts = _new_text(ctx, gathered, run)
+        artifacts = _new_text(gathered, run)
     if item.run is None and record.decision == "approve":
         stale = [other.id for other in ctx.ledger.snapshot.items.values() if other.run]
         drop += tuple(path for other in stale for path in _pending(ctx, other))
@@ -303,7 +303,7 @@ def _pending(ctx: Context, item: str) -> tuple[str, ...]:
     return (path,) if lookup(ctx.repo.objects, ctx.ledger.tree, path) else ()
 
 
-def _new_text(ctx: Context, gathered: Gathered, run: Run) -> dict[str, bytes]:
+def _new_text(gathered: Gathered, run: Run) -> dict[str, bytes]:
     task = gathered.tasks.find(run.task)
     if task is None:
         raise LedgerBroken(f"task {run.task} is not in the backlog")

@@ -1,0 +1,147 @@
+"""``lifeos retry``: let a task that ended be tried again.
+
+Who may: whoever can write the ledger, which on one person's machine is whoever works there, and
+with a remote whoever may push to it. It needs no approver, because it opens no gate: the new run
+meets the same rules, budgets and checkpoints as any other, and spends nothing that they do not
+allow. Who asked for it is on the record.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.cli.here import look
+from lifeos.cli.tasks import context_of, find_task
+from lifeos.errors import Exit, UsageError
+from lifeos.model import CloseOutcome, Frozen, Stage
+
+if TYPE_CHECKING:
+    from lifeos.core.backlog.entry import Task
+    from lifeos.store.ledger import Ended
+    from lifeos.tick.context import Context
+
+
+class Start(StrEnum):
+    """The stages that a run may begin with, and what it takes from the last run."""
+
+    DESIGN = "design"  # nothing
+    PLAN = "plan"  # the design
+    BUILD = "build"  # design and plan
+
+
+_NEEDED = {
+    Start.DESIGN: (),
+    Start.PLAN: ("design.md",),
+    Start.BUILD: ("design.md", "plan.md"),
+}
+
+
+class RetryData(Frozen):
+    """``lifeos.retry/v1``. ``ended`` is the run that is tried again; ``record`` None: a dry run."""
+
+    task: str
+    title: str
+    ended: str
+    outcome: CloseOutcome
+    start: Stage
+    record: str | None
+
+
+def command(
+    context: typer.Context,
+    task: Annotated[str, typer.Argument(help="The task: id or title.", metavar="TASK")],
+    start: Annotated[
+        Start, typer.Option("--from", help="Begin here, with what the last run made before it.")
+    ] = Start.DESIGN,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Let the next tick open a new run for a task whose last run ended, or whose box is open again.
+
+    Whoever can write the ledger may do this: the new run meets the same rules and checkpoints.
+    """
+    with look(frame_of(context)) as here:
+        found = find_task(here, task)
+        ctx = context_of(here)
+        ended = _require_ended(ctx, found)
+        _require_artifacts(ctx, found, ended, start)
+        data = RetryData(
+            task=found.id,
+            title=found.title,
+            ended=ended.run,
+            outcome=ended.outcome,
+            start=Stage(start.value),
+            record=None if dry_run else _record(ctx, found, start),
+        )
+    if json:
+        show_json("retry", data)
+    else:
+        verb = "would be tried" if dry_run else "will be tried"
+        show(
+            f"{data.task} {verb} again from {data.start}: {data.title}\n"
+            f"(its last run {data.ended} ended {data.outcome})\nnext: lifeos tick"
+        )
+    return Exit.OK
+
+
+def _require_ended(ctx: Context, task: Task) -> Ended:
+    """How the task's last run ended. Raises ``UsageError`` where there is nothing to retry."""
+    from lifeos.core.backlog.entry import Mark
+
+    snapshot = ctx.ledger.snapshot
+    run = next((run for run in snapshot.runs.values() if run.task == task.id), None)
+    if run is not None:
+        answer = f"answer {run.item}, or " if run.item else ""
+        raise UsageError(f"{task.id} has an open run, {run.id}", f"{answer}lifeos cancel {task.id}")
+    ended = ctx.ledger.ended(task.id) if task.id else None
+    if ended is None:
+        raise UsageError(f"{task.name} was never tried", "lifeos next --explain says why")
+    if task.id in snapshot.retries:
+        raise UsageError(f"{task.id} is to be tried again already", "lifeos tick")
+    if ended.outcome is CloseOutcome.PASS and task.mark is Mark.DONE:
+        raise UsageError(
+            f"{task.id} is done: it landed as {ended.landed[:12]}",
+            f"lifeos revert {task.id} takes it back; or open its box again and commit",
+        )
+    return ended
+
+
+def _require_artifacts(ctx: Context, task: Task, ended: Ended, start: Start) -> None:
+    from lifeos.tick.perform import former_artifacts
+
+    kept = former_artifacts(ctx, task.id) if _NEEDED[start] else {}
+    missing = [name for name in _NEEDED[start] if name not in kept]
+    if missing:
+        raise UsageError(
+            f"{task.id} cannot begin at {start}: its last run {ended.run} left no"
+            f" {' and no '.join(name.removesuffix('.md') for name in missing)}",
+            f"lifeos retry {task.id}",
+        )
+
+
+def _record(ctx: Context, task: Task, start: Start) -> str:
+    """Record the wish under lifeos's lock, looked at again there. The commit's id."""
+    from lifeos.core.records import Noted, Topic
+    from lifeos.store.person import identity
+
+    _, who = identity(ctx.repo)
+    with ctx.ledger.turn():
+        ended = _require_ended(ctx, task)
+        commit = ctx.ledger.append(
+            Noted(
+                at=ctx.now(),
+                topic=Topic.RETRY,
+                task=task.id,
+                stage=Stage(start.value),
+                run=ended.run,
+                who=who,
+            )
+        )
+        ctx.ledger.save()
+    return commit
