@@ -232,7 +232,9 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     if new == adopted:
         return
     if facts.governance_by_approver:
-        yield Write(record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new))
+        yield Write(
+            record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new, commit=facts.main)
+        )
     elif new != snapshot.refused_governance and not asked:
         yield _hold_governance(
             snapshot, facts, now, new, "unapproved", "the rules on main changed, not by an approver"

@@ -570,7 +570,8 @@ def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Sna
     if record.decision is Decision.APPROVE:
         for run in tuple(snapshot.runs.values()):
             snapshot = _repin(snapshot, run, item.about)
-        return snapshot.model_copy(update={"governance": item.about, "refused_governance": ""})
+        adopted = {"governance": item.about, "refused_governance": "", "adopted_on": record.main}
+        return snapshot.model_copy(update=adopted)
     # Refused for main, or (the adopted set itself) for the runs that are open under another one.
     return snapshot.model_copy(update={"refused_governance": item.about})
 
@@ -691,7 +692,13 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
         case Topic.GENESIS:
             if snapshot.seq:
                 raise IllegalTransition("a ledger begins once")
-            return snapshot.model_copy(update={"root": commit, "governance": record.digest})
+            return snapshot.model_copy(
+                update={
+                    "root": commit,
+                    "governance": record.digest,
+                    "adopted_on": record.commit,
+                }
+            )
         case Topic.GOVERNANCE:
             return _noted_governance(snapshot, record)
         case Topic.REPINNED:
@@ -716,7 +723,12 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
 def _noted_governance(snapshot: Snapshot, record: Noted) -> Snapshot:
     if not record.digest:
         raise IllegalTransition("a set is adopted by its digest")
-    return snapshot.model_copy(update={"governance": record.digest, "refused_governance": ""})
+    adopted = {
+        "governance": record.digest,
+        "refused_governance": "",
+        "adopted_on": record.commit,
+    }
+    return snapshot.model_copy(update=adopted)
 
 
 def _noted_repinned(snapshot: Snapshot, record: Noted) -> Snapshot:

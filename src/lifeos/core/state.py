@@ -208,6 +208,7 @@ class Snapshot(Frozen):
     at: int = 0
     governance: str = ""
     refused_governance: str = ""
+    adopted_on: str = ""  # the commit of main that had the adopted set when it was adopted
     stop: bool = False
     runs: Mapping[str, Run] = {}
     items: Mapping[str, Item] = {}

@@ -140,14 +140,21 @@ class Ledger:
 
     @classmethod
     def begin(
-        cls, repo: Repo, *, files: Mapping[str, bytes], digest: str, nonce: str, at: int
+        cls,
+        repo: Repo,
+        *,
+        files: Mapping[str, bytes],
+        digest: str,
+        main: str,
+        nonce: str,
+        at: int,
     ) -> Ledger:
-        """Create the ledger with the first set of governance.
+        """Create the ledger with the first set of governance, as the commit ``main`` has it.
 
         Raises ``UsageError`` when there is one already.
         """
         repo.require_complete()
-        record = Noted(at=at, topic=Topic.GENESIS, digest=digest, text=nonce)
+        record = Noted(at=at, topic=Topic.GENESIS, digest=digest, commit=main, text=nonce)
         empty = repo.objects.write_tree(())
         tree = edit(repo.objects, empty, _governance(repo, digest, files))
         commit = repo.objects.write_commit(tree, (), _message(record, 1, ""), when=at)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from lifeos.core.records import Held
+from lifeos.core.records import AnyRecord, Held
 from lifeos.store.ledger import LOG_FORMAT, Entry, parse_entries
 from lifeos.store.repo import Repo
 
@@ -39,15 +39,32 @@ def _page(repo: Repo, start: str, words: Sequence[str], count: int) -> list[Entr
     return list(parse_entries(repo, listing))
 
 
-def about_runs(
+def about(
     repo: Repo, tip: str, runs: Sequence[str], task: str = "", limit: int | None = None
 ) -> Iterator[Entry]:
     """The transitions of these runs, of their items, and about the task; newest first."""
-    if not runs and not task:
-        return
     words = [f"Lifeos-Run: {run}" for run in runs]
     if task:
         words.append(f'"task":"{task}"')
-    held = newest(repo, tip, words=[f'"kind":"held",{_LATER}' for _LATER in ()]) if False else ()
-    del held
-    yield from ()
+    if not words or limit == 0:
+        return
+    items = {
+        entry.record.item
+        for entry in newest(repo, tip, words=words)
+        if isinstance(entry.record, Held) and entry.record.run in runs
+    }
+    words += [f'"item":"{item}"' for item in sorted(items)]
+    for entry in newest(repo, tip, words=words):
+        if _concerns(entry.record, runs, items, task):
+            yield entry
+            limit = None if limit is None else limit - 1
+            if limit == 0:
+                return
+
+
+def _concerns(
+    record: AnyRecord, runs: Sequence[str], items: Collection[str], task: str
+) -> bool:
+    of_run = getattr(record, "run", None) in runs
+    of_item = getattr(record, "item", "") in items
+    return of_run or of_item or bool(task and getattr(record, "task", "") == task)

@@ -25,6 +25,9 @@ def by_approver(repo: Repo, brought: Introduced, approvals: Approvals) -> bool:
         case Trust.SIGNATURE:
             signers = [(who.email, who.key) for who in approvals.approvers if who.key]
             signed = verify(repo, brought.commit, signers)
-            return isinstance(signed, Signed) and is_approver(approvals, signed.principal)
+            # An approver's key on a commit in another's name says nothing about that other.
+            return isinstance(signed, Signed) and all(
+                email.lower() == signed.principal.lower() for email in emails
+            )
         case Trust.MERGE:
             return False

@@ -60,7 +60,7 @@ def begin(repo: Repo, world: World) -> Ledger:
         refuse(loaded)
     at = int(world.clock())
     ledger = Ledger.begin(
-        repo, files=files, digest=loaded.governance.digest, nonce=world.nonce(), at=at
+        repo, files=files, digest=loaded.governance.digest, main=commit, nonce=world.nonce(), at=at
     )
     ledger.save()
     return ledger

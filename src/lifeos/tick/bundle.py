@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from pydantic import ValidationError
 from lifeos.core.canonical import sha256
 from lifeos.core.records import AttemptFacts
 from lifeos.model import Frozen, Stage
+from lifeos.process import untraced
 from lifeos.store.objects import sync_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 MAX_FILE = 4 * 1024 * 1024
 MAX_FILES = 64
 _INDEX = "bundle.json"
+PART = ".part"
+"""How the name of a bundle ends that is not complete yet, or not needed any more."""
 
 
 class Index(Frozen):
@@ -51,10 +54,10 @@ class Bundle:
     artifacts: Mapping[str, bytes]
 
 
-def save(folder: Path, bundle: Bundle) -> Path:
+def save(folder: Path, bundle: Bundle, trace: Callable[[str], None] = untraced) -> Path:
     """Write a bundle, durably, in one rename. Its folder."""
     name = f"{bundle.run}.{bundle.n}.{bundle.nonce[:12]}"
-    part, whole = folder / f"{name}.part", folder / name
+    part, whole = folder / f"{name}{PART}", folder / name
     if part.exists():
         shutil.rmtree(part)
     part.mkdir(parents=True)
@@ -68,10 +71,13 @@ def save(folder: Path, bundle: Bundle) -> Path:
     )
     for file, data in bundle.artifacts.items():
         _write(part / file, data)
+    trace("bundle:before:index")
     _write(part / _INDEX, index.model_dump_json().encode())
     sync_folder(str(part))
+    trace("bundle:before:complete")
     part.rename(whole)
     sync_folder(str(folder))
+    trace("bundle:after:complete")
     return whole
 
 
@@ -87,7 +93,7 @@ def complete(folder: Path) -> Iterator[tuple[Path, Bundle | str]]:
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and not path.name.endswith(".part"):
+        if path.is_dir() and not path.is_symlink() and not path.name.endswith(PART):
             yield path, _load(path)
 
 
@@ -128,6 +134,13 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def remove(path: Path) -> None:
-    """Take away a bundle that was recorded."""
-    shutil.rmtree(path)
+def remove(path: Path, trace: Callable[[str], None] = untraced) -> None:
+    """Take away a bundle that was recorded.
+
+    It loses its name first: a process that dies in between must not leave half of one behind.
+    """
+    trace("bundle:before:remove")
+    gone = path.with_name(f"{path.name}{PART}")
+    path.rename(gone)
+    trace("bundle:after:remove")
+    shutil.rmtree(gone)

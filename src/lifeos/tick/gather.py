@@ -12,7 +12,7 @@ from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
 from lifeos.governance import governance_digest, load_set
 from lifeos.model import Stage
-from lifeos.store.history import changed_paths, introducing, is_ancestor, removing
+from lifeos.store.history import brought_by, changed_paths, is_ancestor, removing
 from lifeos.store.lock import Owner, owner_is_dead
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
@@ -21,6 +21,7 @@ from lifeos.tick.context import Context
 from lifeos.tick.reading import (
     BACKLOG,
     QUEUE,
+    RULES,
     STOP,
     Main,
     content_of,
@@ -108,22 +109,22 @@ class Gatherer:
             files = governance_files(self.ctx.repo, main.tree)
             digest = governance_digest(files)
             problems = () if digest == adopted else load_set(files).problems
-            by_an_approver = digest != adopted and self._approved_rules(main, files)
+            by_an_approver = digest != adopted and self._approved_rules(main)
             self._governance[key] = ("" if problems else digest, by_an_approver, problems)
         return self._governance[key]
 
-    def _approved_rules(self, main: Main, files: Mapping[str, bytes]) -> bool:
-        """Whether every file that differs from the adopted set was brought by an approver."""
-        adopted = self.ctx.ledger.governance(self.ctx.ledger.snapshot.governance)
+    def _approved_rules(self, main: Main) -> bool:
+        """Whether approvers brought every change of the rules since the adopted set.
+
+        Every commit counts, not only the last one at each file: a later edit by an approver does
+        not make an earlier one by somebody else theirs.
+        """
+        since = self.ctx.ledger.snapshot.adopted_on
+        brought = brought_by(self.ctx.repo, main.commit, RULES, since, without=(QUEUE, STOP))
         approvals = self.ctx.rules.approvals
-        for path in files.keys() | adopted.keys():
-            if files.get(path) == adopted.get(path):
-                continue
-            find = introducing if path in files else removing
-            brought = find(self.ctx.repo, main.commit, path)
-            if brought is None or not by_approver(self.ctx.repo, brought, approvals):
-                return False
-        return True
+        return bool(brought) and all(
+            by_approver(self.ctx.repo, commit, approvals) for commit in brought or ()
+        )
 
     def _stopped(self, main: Main) -> bool:
         """STOP on main or in the work tree; once on main, only an approver takes it away."""

@@ -12,7 +12,7 @@ from lifeos.core.packet import Packet, assemble, markdown, statement
 from lifeos.core.records import Finished
 from lifeos.core.review import Review
 from lifeos.core.state import Run
-from lifeos.store.ledger import Entry, attempt_path, read_entries
+from lifeos.store.ledger import Entry, Ledger, attempt_path, read_entries
 from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup, walk
 from lifeos.tick.build import Evidence
@@ -22,9 +22,14 @@ from lifeos.tick.evidence import BaseEvidence
 
 def entries_of(ctx: Context, run: Run) -> tuple[Entry, ...]:
     """The transitions of an open run and of its items, oldest first."""
-    age = ctx.ledger.snapshot.seq - run.opened_seq
-    since = ctx.repo.git.run("rev-parse", "--verify", "--end-of-options", f"{ctx.ledger.tip}~{age}")
-    return about_run(read_entries(ctx.repo, ctx.ledger.tip, since.decode().strip()), run.id)
+    return entries_of_run(ctx.ledger, run)
+
+
+def entries_of_run(ledger: Ledger, run: Run) -> tuple[Entry, ...]:
+    """The same, for those who only look."""
+    repo, age = ledger.repo, ledger.snapshot.seq - run.opened_seq
+    since = repo.git.run("rev-parse", "--verify", "--end-of-options", f"{ledger.tip}~{age}")
+    return about_run(read_entries(repo, ledger.tip, since.decode().strip()), run.id)
 
 
 def about_run(entries: Iterable[Entry], run: str) -> tuple[Entry, ...]:

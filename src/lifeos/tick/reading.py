@@ -13,7 +13,8 @@ from lifeos.store.trees import Edit, edit, lookup, read_tree, walk
 BACKLOG = "BACKLOG.md"
 QUEUE = ".lifeos/queue"
 STOP = ".lifeos/STOP"
-_TOPS = ("policies", ".lifeos")
+RULES = ("policies", ".lifeos")
+"""The folders that governance is in."""
 _REGULAR = frozenset({"100644", "100755"})
 
 
@@ -33,7 +34,7 @@ def main_at(repo: Repo, commit: str) -> Main:
 def governance_files(repo: Repo, tree: str) -> dict[str, bytes]:
     """The files of governance in a tree, by path. Links and submodules there are not rules."""
     oids: dict[str, str] = {}
-    for top in _TOPS:
+    for top in RULES:
         folder = lookup(repo.objects, tree, top)
         if folder is None or folder.mode != "040000":
             continue

@@ -1,0 +1,274 @@
+"""``lifeos status``: what runs, what waits, and on whom."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.cli.here import look
+from lifeos.cli.tasks import FileProblem
+from lifeos.cli.uncommitted import Uncommitted, uncommitted
+from lifeos.core.state import RunStatus, Wake
+from lifeos.errors import Exit
+from lifeos.model import CloseOutcome, Frozen, ItemKind, Stage
+from lifeos.store.trees import lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lifeos.cli.here import Here
+    from lifeos.core.state import Run
+    from lifeos.store.ledger import Ledger
+
+ENDED = 5
+"""Ended runs that are shown."""
+
+
+class Running(Frozen):
+    """An open run. ``cut_off``: its worker is gone, and the next tick will take it up."""
+
+    run: str
+    task: str
+    title: str
+    stage: Stage
+    status: RunStatus
+    attempts: int
+    cost: float
+    item: str | None = None
+    wake: Wake | None = None
+    cut_off: bool = False
+
+
+class Question(Frozen):
+    """An open item. Times are seconds UTC. ``answered``: an answer's file is on main."""
+
+    item: str
+    kind: ItemKind
+    task: str | None
+    question: str
+    opened: int
+    expires: int | None
+    answered: bool
+
+
+class EndedRun(Frozen):
+    """A run that ended, newest first; ``landed`` is the commit on main."""
+
+    run: str
+    task: str
+    title: str
+    outcome: CloseOutcome
+    landed: str
+    at: int
+
+
+class Money(Frozen):
+    """US dollars spent in this UTC day and month, reserved by open claims, and the limits."""
+
+    today: float = 0.0
+    month: float = 0.0
+    reserved: float = 0.0
+    today_limit: float
+    month_limit: float
+
+
+class Rules(Frozen):
+    """The adopted set, and main's: the same, another one, or broken (with its problems)."""
+
+    adopted: str
+    on_main: str
+    state: str
+    problems: tuple[FileProblem, ...] = ()
+
+
+class StatusData(Frozen):
+    """``lifeos.status/v1``. ``ledger`` is None before the first tick."""
+
+    branch: str
+    main: str
+    remote: str
+    ledger: str | None
+    transitions: int
+    at: int
+    waiting: tuple[Question, ...] = ()
+    runs: tuple[Running, ...] = ()
+    ended: tuple[EndedRun, ...] = ()
+    stopped: tuple[str, ...] = ()
+    spend: Money
+    rules: Rules
+    uncommitted: Uncommitted
+
+
+def command(
+    context: typer.Context,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 8 when a person is waited for, else 0.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Show what runs, what waits for the CEO, and what is not committed; nothing is changed."""
+    with look(frame_of(context)) as here:
+        data = _data(here)
+    if json:
+        show_json("status", data)
+    else:
+        from lifeos.cli.status_page import page
+
+        show(page(data, time.time()))
+    asked = any(not question.answered for question in data.waiting)
+    return Exit.WAITING if exit_code and asked else Exit.OK
+
+
+def _data(here: Here) -> StatusData:
+    ledger = here.ledger
+    snapshot = ledger.snapshot if ledger else None
+    return StatusData(
+        branch=here.branch,
+        main=here.main.commit,
+        remote=here.rules.config.remote,
+        ledger=ledger.tip if ledger else None,
+        transitions=snapshot.seq if snapshot else 0,
+        at=snapshot.at if snapshot else 0,
+        waiting=_questions(here),
+        runs=tuple(_running(run) for run in snapshot.runs.values()) if snapshot else (),
+        ended=tuple(_ended(ledger)) if ledger else (),
+        stopped=_stops(here),
+        spend=_spend(here),
+        rules=_rules(here),
+        uncommitted=uncommitted(here),
+    )
+
+
+def _questions(here: Here) -> tuple[Question, ...]:
+    from lifeos.core.answers import item_of
+    from lifeos.tick.reading import queue_files
+
+    if here.ledger is None or not here.ledger.snapshot.items:
+        return ()
+    snapshot = here.ledger.snapshot
+    answered = {item_of(name) for name in queue_files(here.repo, here.main.tree)}
+    found = []
+    for item in sorted(snapshot.items.values(), key=lambda item: item.opened_at):
+        run = snapshot.runs.get(item.run or "")
+        found.append(
+            Question(
+                item=item.id,
+                kind=item.kind,
+                task=run.task if run else None,
+                question=item.question,
+                opened=item.opened_at,
+                expires=item.expires_at,
+                answered=item.id in answered,
+            )
+        )
+    return tuple(found)
+
+
+def _running(run: Run) -> Running:
+    return Running(
+        run=run.id,
+        task=run.task,
+        title=run.title,
+        stage=run.stage,
+        status=run.status,
+        attempts=run.attempts,
+        cost=run.usage.cost,
+        item=run.item,
+        wake=run.wake,
+        cut_off=_cut_off(run),
+    )
+
+
+def _cut_off(run: Run) -> bool:
+    """Whether the worker of the attempt under way is provably gone."""
+    if run.claim is None:
+        return False
+    from lifeos.store.lock import Owner, owner_is_dead
+
+    owner = Owner.parse(run.claim.worker)
+    return owner is not None and owner_is_dead(owner) is True
+
+
+def _ended(ledger: Ledger) -> Iterator[EndedRun]:
+    """The runs that ended last, found in the last transitions; task and title from their packet."""
+    from itertools import islice
+
+    from lifeos.cli.history import recent
+    from lifeos.core.records import Closed
+
+    closed = (record for record in recent(ledger) if isinstance(record, Closed))
+    for record in islice(closed, ENDED):
+        task, title = _about(ledger, record.run)
+        yield EndedRun(
+            run=record.run,
+            task=task,
+            title=title,
+            outcome=record.outcome,
+            landed=record.landed,
+            at=record.at,
+        )
+
+
+def _about(ledger: Ledger, run: str) -> tuple[str, str]:
+    import json
+
+    from lifeos.store.ledger import packet_path
+
+    data = ledger.read(f"{packet_path(run)}/packet.json")
+    try:
+        said = json.loads(data or b"{}").get("predicate", {})
+    except (ValueError, AttributeError):
+        return "", ""  # a packet that cannot be read is `lifeos verify`'s business
+    return str(said.get("task", "")), str(said.get("title", ""))
+
+
+def _stops(here: Here) -> tuple[str, ...]:
+    """Where the kill switch is set: "main", "ledger", or the path of its file."""
+    from lifeos.cli.switch import is_set, stop_files
+    from lifeos.tick.reading import STOP
+
+    found = [str(path) for path in stop_files(here.repo) if is_set(path)]
+    if lookup(here.repo.objects, here.main.tree, STOP):
+        found.insert(0, "main")
+    if not found and here.ledger is not None and here.ledger.snapshot.stop:
+        found.append("ledger")
+    return tuple(found)
+
+
+def _spend(here: Here) -> Money:
+    from lifeos.core.machine import add_spend
+    from lifeos.core.state import Spend
+
+    budgets = here.rules.loop.budgets
+    snapshot = here.ledger.snapshot if here.ledger else None
+    spend = add_spend(snapshot.spend if snapshot else Spend(), int(time.time()), 0.0)
+    return Money(
+        today=spend.day_cost,
+        month=spend.month_cost,
+        reserved=snapshot.reserved if snapshot else 0.0,
+        today_limit=budgets.cost_per_day,
+        month_limit=budgets.cost_per_month,
+    )
+
+
+def _rules(here: Here) -> Rules:
+    """Main's set against the adopted one; only another one is read, to see whether it is broken."""
+    from lifeos.cli.tasks import as_data
+    from lifeos.governance import governance_digest, load_set
+    from lifeos.tick.reading import governance_files
+
+    adopted = here.rules.digest
+    files = governance_files(here.repo, here.main.tree)
+    on_main = governance_digest(files)
+    if on_main == adopted:
+        return Rules(adopted=adopted, on_main=on_main, state="adopted")
+    problems = load_set(files).problems
+    return Rules(
+        adopted=adopted,
+        on_main=on_main,
+        state="broken" if problems else "differs",
+        problems=tuple(as_data(problem) for problem in problems),
+    )

@@ -1,0 +1,186 @@
+"""The status as a page for people: what needs them first, the background last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifeos.cli.cells import cell
+from lifeos.cli.frame import table
+from lifeos.cli.moments import ago, dollars, span, until
+from lifeos.core.state import RunStatus, Wake
+
+if TYPE_CHECKING:
+    from lifeos.cli.status_command import Question, Running, StatusData
+
+
+def page(data: StatusData, now: float) -> str:
+    """The whole page. ``now`` in seconds UTC."""
+    parts = [
+        _stopped(data),
+        _waiting(data, now),
+        _runs(data, now),
+        _ended(data, now),
+        _rules(data),
+        _uncommitted(data),
+        _background(data, now),
+        f"next: {_next(data)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _stopped(data: StatusData) -> str:
+    if not data.stopped:
+        return ""
+    where = {"main": f"on {data.branch}", "ledger": "taken away by no approver"}
+    places = ", ".join(where.get(place, place) for place in data.stopped)
+    return f"STOPPED ({places}): nothing begins until lifeos resume"
+
+
+def _waiting(data: StatusData, now: float) -> str:
+    rows = [_question(question, now) for question in data.waiting]
+    if not rows:
+        return ""
+    headings = ("ITEM", "KIND", "TASK", "AGE", "EXPIRES", "QUESTION")
+    return f"Waiting for the CEO\n{_indented(table(headings, rows))}"
+
+
+def _question(question: Question, now: float) -> tuple[str, ...]:
+    text = cell(question.question, 72)
+    return (
+        question.item,
+        question.kind.value,
+        question.task or "-",
+        span(now - question.opened),
+        until(question.expires, now),
+        f"(answered) {text}" if question.answered else text,
+    )
+
+
+def _runs(data: StatusData, now: float) -> str:
+    rows = [
+        (
+            run.run,
+            run.task,
+            run.stage.value,
+            _standing(run, now),
+            str(run.attempts),
+            dollars(run.cost),
+            cell(run.title),
+        )
+        for run in data.runs
+    ]
+    if not rows:
+        return ""
+    headings = ("RUN", "TASK", "STAGE", "STATUS", "ATTEMPTS", "COST", "TITLE")
+    return f"Open runs\n{_indented(table(headings, rows))}"
+
+
+def _standing(run: Running, now: float) -> str:
+    match run.status:
+        case RunStatus.READY:
+            return "ready"
+        case RunStatus.CLAIMED:
+            return "cut off" if run.cut_off else "running"
+        case RunStatus.ASKING:
+            return "asks"
+        case RunStatus.HELD:
+            return f"waits for {run.item}"
+        case RunStatus.PAUSED:
+            return f"paused until {_wake(run.wake, now)}"
+        case RunStatus.ENDING:
+            return "ending"
+
+
+def _wake(wake: Wake | None, now: float) -> str:
+    """What a paused run waits for."""
+    if wake is None:
+        return "the next tick"
+    found = []
+    if wake.stop:
+        found.append("lifeos resume")
+    if wake.main is not None:
+        found.append("main moves")
+    if wake.at is not None:
+        found.append(f"a tick {until(wake.at, now)}" if wake.at > now else "the next tick")
+    return " or ".join(found)
+
+
+def _ended(data: StatusData, now: float) -> str:
+    rows = [
+        (
+            run.run,
+            run.task,
+            run.outcome.value,
+            ago(run.at, now),
+            run.landed[:12] or "-",
+            cell(run.title),
+        )
+        for run in data.ended
+    ]
+    if not rows:
+        return ""
+    headings = ("RUN", "TASK", "OUTCOME", "ENDED", "LANDED", "TITLE")
+    return f"Ended last\n{_indented(table(headings, rows))}"
+
+
+def _rules(data: StatusData) -> str:
+    if data.rules.state == "broken":
+        lines = ["The rules on main are broken; the adopted ones go on, and no new run opens"]
+        return "\n".join([*lines, *(f"  {problem}" for problem in data.rules.problems)])
+    if data.rules.state == "differs":
+        return "The rules on main are not adopted yet: the next tick adopts them, or asks"
+    return ""
+
+
+def _uncommitted(data: StatusData) -> str:
+    found = data.uncommitted
+    lines = []
+    away = found.branch != data.branch
+    where = f"on {data.branch}" if away else "committed"
+    if found.tasks:
+        verb = "task in BACKLOG.md is" if found.tasks == 1 else "tasks in BACKLOG.md are"
+        lines.append(f"{found.tasks} {verb} not {where}")
+    files = [path for path in found.files if path != "BACKLOG.md" or not found.tasks]
+    if files:
+        verb = "differs from" if len(files) == 1 else "differ from"
+        lines.append(f"{', '.join(files)} {verb} {data.branch}")
+    if not lines:
+        return ""
+    on = f" (this work tree is on {found.branch or 'no branch'})" if away else ""
+    return f"Does not count yet{on}\n" + _indented("\n".join(lines))
+
+
+def _background(data: StatusData, now: float) -> str:
+    spend = data.spend
+    reserved = f", {dollars(spend.reserved)} reserved" if spend.reserved else ""
+    ledger = (
+        f"{data.ledger[:12]}, {data.transitions} transitions, the last {ago(data.at, now)}"
+        if data.ledger
+        else "none yet: the first lifeos tick begins it"
+    )
+    remote = "" if data.remote == "none" else f" here; the truth is on {data.remote}"
+    return "\n".join(
+        [
+            f"main    {data.branch} at {data.main[:12]}{remote}",
+            f"ledger  {ledger}",
+            f"rules   {data.rules.adopted[:12]}"
+            + (", as on main" if data.rules.state == "adopted" else ""),
+            f"spent   {dollars(spend.today)} of {dollars(spend.today_limit)} today,"
+            f" {dollars(spend.month)} of {dollars(spend.month_limit)} this month{reserved}",
+        ]
+    )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))
+
+
+def _next(data: StatusData) -> str:
+    free = next((one for one in data.waiting if not one.answered), None)
+    if data.stopped:
+        return "lifeos resume"
+    if free is not None:
+        return f"lifeos queue show {free.item}"
+    if data.uncommitted.files and data.uncommitted.branch == data.branch:
+        return f"git commit {' '.join(data.uncommitted.files)}, then lifeos tick"
+    return "lifeos tick"
