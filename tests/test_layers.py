@@ -31,6 +31,9 @@ LAYERS = {
     "lifeos.prepare": 2,
     "lifeos.governance": 2,
     "lifeos.idle": 2,
+    "lifeos.confinement": 2,
+    "lifeos.initial": 2,
+    "lifeos.strict_yaml": 2,
     "lifeos.tick.*": 3,
     "lifeos.cli.*": 4,
     "lifeos.__main__": 4,
@@ -207,7 +210,7 @@ def _is_starter(name: str) -> bool:
 
 
 def registered(cli: Module) -> set[str]:
-    """The modules that ``COMMANDS`` of lifeos.cli names: in full, or by the last name."""
+    """The modules that ``COMMANDS`` of lifeos.cli names: in full, or by the command's name."""
     found: set[str] = set()
     for node in cli.tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
@@ -216,7 +219,7 @@ def registered(cli: Module) -> set[str]:
         if not any(isinstance(target, ast.Name) and target.id == "COMMANDS" for target in targets):
             continue
         for text in _strings(ast.walk(node)):
-            found |= {text, f"{cli.name}.{text.replace('-', '_')}"}
+            found |= {text, f"{cli.name}.{text.replace('-', '_')}_command"}
     return found
 
 
@@ -436,8 +439,9 @@ def test_a_module_loaded_by_name_is_called() -> None:
     modules = _modules(
         lifeos="NOTE = 'lifeos.cli.forgotten'",
         lifeos_cli="COMMANDS: tuple[str, ...] = ('show',)\nOTHER = ('forgotten',)",
-        lifeos_cli_show="import_module('lifeos.loaded')",
         lifeos_cli_forgotten="",
         lifeos_loaded="",
     )
+    name = "lifeos.cli.show_command"
+    modules[name] = Module(name, "import_module('lifeos.loaded')")
     assert uncalled(modules) == ["lifeos.cli.forgotten"]

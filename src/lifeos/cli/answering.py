@@ -127,7 +127,8 @@ def judged(ctx: Context, main: Main, item: Item) -> tuple[Answer | None, str]:
     found = next((one for one in answers if one.item == item.id), None)
     if found is not None:
         return found, ""
-    return None, next((text for text in refusals if item.id.lower() in text.lower()), "")
+    refused = next((one for one in refusals if one.item.lower() == item.id.lower()), None)
+    return None, str(refused) if refused else ""
 
 
 def contents_of(ctx: Context, item: Item) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import NoReturn, TextIO
 
 from lifeos.errors import Exit, LifeosError
 
@@ -15,6 +17,8 @@ def guarded(arguments: list[str], errors: TextIO) -> int:
     """Run the command; say what went wrong on ``errors``. The exit code."""
     from lifeos.cli.app import build
 
+    # A machine that goes down, and CI that has run out of time, ask by SIGTERM: end as by Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return build(arguments)
     except LifeosError as error:
@@ -35,6 +39,10 @@ def guarded(arguments: list[str], errors: TextIO) -> int:
             f"  fix: report it with the log {path}\n"
         )
         return int(Exit.INTERNAL)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _leave_log(arguments: list[str]) -> Path:

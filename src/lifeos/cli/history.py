@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lifeos.store.ledger import Ledger
 
 RECENT = 300
-"""Transitions that are looked through for what ended lately: some milliseconds, whatever the age."""
+"""Transitions looked through for what ended lately: some milliseconds, whatever the age."""
 
 
 def recent(ledger: Ledger) -> Iterator[AnyRecord]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lifeos.cli.cells import cell
 from lifeos.cli.frame import Json, frame_of, show, show_json, table
 from lifeos.cli.here import look
+from lifeos.cli.standing import run_of, standing
 from lifeos.cli.tasks import FileProblem, file_problems, judged, tasks_on_main
 from lifeos.errors import Exit
 from lifeos.model import Frozen
@@ -53,7 +55,8 @@ def command(
     """Show the task that the next tick would open, as main has it; nothing is changed."""
     with look(frame_of(context)) as here:
         tasks = tasks_on_main(here)
-        found = [_named(one, tasks) for one in judged(here, tasks) if not _finished(one)]
+        every = judged(here, tasks)
+        found = [_named(here, tasks, one) for one in every if not _finished(one)]
         data = NextData(
             branch=here.branch,
             commit=here.main.commit,
@@ -77,15 +80,16 @@ def _finished(found: Eligibility) -> bool:
     return found.task.mark in (Mark.DONE, Mark.CANCELLED) and not found.eligible
 
 
-def _named(found: Eligibility, tasks: Tasks) -> NextTask:
+def _named(here: Here, tasks: Tasks, found: Eligibility) -> NextTask:
     task = tasks.named(found.task)
+    run = run_of(here, task.id)
     return NextTask(
         id=task.id,
         title=task.title,
         line=task.line,
         priority=task.priority,
         eligible=found.eligible,
-        reason=found.reason,
+        reason=standing(here, found)[1] if run else found.reason,
         blocking=found.blocking,
     )
 
@@ -106,8 +110,9 @@ def _text(data: NextData, waiting: int, *, explain: bool) -> str:
         rows = []
         for task in data.tasks:
             state = "next" if task is data.next else task.reason
-            rows.append((f"P{task.priority}", task.id or f"line {task.line}", task.title, state))
-        lines.append(table(("", "TASK", "TITLE", "WHY"), _shortened(rows)))
+            name = task.id or f"line {task.line}"
+            rows.append((f"P{task.priority}", name, cell(task.title, 48), cell(state, 200)))
+        lines.append(table(("", "TASK", "TITLE", "WHY"), rows))
     elif data.next is not None:
         task = data.next
         name = task.id or f"(no id yet, BACKLOG.md:{task.line})"
@@ -122,12 +127,6 @@ def _text(data: NextData, waiting: int, *, explain: bool) -> str:
     elif data.next is not None:
         lines.append("next: lifeos tick")
     return "\n".join(lines)
-
-
-def _shortened(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    from lifeos.core.clean import one_line
-
-    return [(first, name, one_line(title, 48), one_line(why, 160)) for first, name, title, why in rows]
 
 
 def _nothing(waiting: int, *, explain: bool) -> str:

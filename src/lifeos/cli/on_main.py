@@ -32,7 +32,9 @@ class OnMain:
     @classmethod
     def under(cls, repo: Repo, rules: Governance) -> OnMain:
         """On the main branch of these rules, signed if they ask for it."""
-        return cls(repo, f"refs/heads/{rules.config.main}", rules.approvals.trust is Trust.SIGNATURE)
+        return cls(
+            repo, f"refs/heads/{rules.config.main}", rules.approvals.trust is Trust.SIGNATURE
+        )
 
     def commit(
         self,

@@ -213,7 +213,8 @@ def items_of(ledger: Ledger, passage: Passage) -> tuple[ItemData, ...]:
             if old is not None:
                 found[record.item] = old.model_copy(update={"state": "superseded"})
     return tuple(
-        item if item.state != "open" or item.item in ledger.snapshot.items
+        item
+        if item.state != "open" or item.item in ledger.snapshot.items
         else item.model_copy(update={"state": "closed with its run"})
         for item in found.values()
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lifeos.cli.answering import ItemName
+from lifeos.cli.cells import cell
 from lifeos.cli.frame import Json, frame_of, show, show_json, table
 from lifeos.cli.here import look
 from lifeos.cli.moments import span, until
@@ -163,8 +164,6 @@ def _judged(here: Here, item: Item) -> Given:
 
 
 def _list_text(data: QueueData) -> str:
-    from lifeos.core.clean import one_line
-
     if not data.items:
         return "nothing waits for the CEO"
     now = time.time()
@@ -175,7 +174,7 @@ def _list_text(data: QueueData) -> str:
             item.task or "-",
             span(now - item.opened),
             until(item.expires, now),
-            one_line(item.question, 100),
+            cell(item.question, 100),
         )
         for item in data.items
     ]

@@ -161,8 +161,7 @@ def transition_screen(data: Transition, record: AnyRecord) -> str:
         ("time", when(data.at)),
     ]
     value = json.dumps(json.loads(to_json(record)), indent=2, ensure_ascii=False)
-    lines = [*_facts(iter(rows)), *(f"            {line}" for line in data.details)]
-    lines += ["", value]
+    lines = [*_facts(iter(rows)), "", value]
     run = data.run
     lines += ["", f"next: lifeos show {run}"] if run else []
     return "\n".join(lines)

@@ -93,7 +93,9 @@ def _show_attempt(ledger: Ledger, name: RunName, *, json: bool) -> None:
     data = next((attempt for attempt in attempts if attempt.n == name.n), None)
     if data is None:
         had = f"it has {len(attempts)}" if attempts else "none has ended yet"
-        raise UsageError(f"run {name.run} has no attempt {name.n}: {had}", f"lifeos show {name.run}")
+        raise UsageError(
+            f"run {name.run} has no attempt {name.n}: {had}", f"lifeos show {name.run}"
+        )
     if json:
         show_json("show-attempt", data)
     else:
@@ -159,7 +161,9 @@ def _show_artifact(
         item = _item(ledger, found.item)
         run = RunName(item.run) if item.run else found
     if not isinstance(run, RunName):
-        raise UsageError("only a run or an attempt has artifacts", "lifeos show RUN --artifact NAME")
+        raise UsageError(
+            "only a run or an attempt has artifacts", "lifeos show RUN --artifact NAME"
+        )
     data = _artifact(ledger, passage_of(ledger, run.run), run.n, name)
     if json:
         text = data.decode("utf-8", "replace")
@@ -180,7 +184,8 @@ def _artifact(ledger: Ledger, passage: Passage, n: int, name: str) -> bytes:
     if n:
         names = next((a.artifacts for a in attempts_of(passage) if a.n == n), ())
         kept = {
-            one: read_file(ledger.repo, passage.tree, f"{attempt_path(passage.run, n)}/{one}") or b""
+            one: read_file(ledger.repo, passage.tree, f"{attempt_path(passage.run, n)}/{one}")
+            or b""
             for one in names
         }
     else:

@@ -44,7 +44,8 @@ def command(
     main too, and then only an approver can take it away.
     """
     frame = frame_of(context)
-    written, there = [], []
+    written: list[str] = []
+    there: list[str] = []
     with frame.repo() as repo:
         paths = stop_files(repo)
         content = _content(paths, message)

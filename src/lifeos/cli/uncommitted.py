@@ -20,7 +20,7 @@ _TOPS = ("policies", ".lifeos")
 
 
 class Uncommitted(Frozen):
-    """``tasks`` that are new, changed or gone in the work tree's backlog, and ``files`` that differ.
+    """``tasks`` new, changed or gone in the work tree's backlog, and ``files`` that differ.
 
     ``branch`` is what the work tree is on ("" if detached): main, or another branch.
     """
@@ -31,7 +31,7 @@ class Uncommitted(Frozen):
 
 
 def uncommitted(here: Here) -> Uncommitted:
-    """Compare backlog and rules of the work tree with main's. Nothing to compare: nothing differs."""
+    """Compare backlog and rules of the work tree with main's."""
     root = here.repo.work_tree
     if root is None:
         return Uncommitted()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Literal
 
 from lifeos.errors import UsageError
-from lifeos.store.git import Git, clean_environment, git_missing
+from lifeos.store.git import Git, ask, git_missing
 
 HashName = Literal["sha1", "sha256"]
 MINIMUM_GIT = (2, 38)
@@ -106,18 +105,8 @@ def require_owner(git_dir: Path, start: Path) -> None:
     """Git's own rule (safe.directory): do not act in a repository that another user controls."""
     if git_dir.stat().st_uid == os.geteuid():
         return
-    try:
-        answer = subprocess.run(
-            ("git", "-C", str(start), "rev-parse", "--git-dir"),
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise git_missing() from None
-    if answer.returncode != 0:
+    answer = ask("-C", str(start), "rev-parse", "--git-dir")
+    if answer.status != 0:
         raise UsageError(
             f"{git_dir} belongs to another user",
             f"if you trust it: git config --global --add safe.directory {start.resolve()}",
@@ -215,14 +204,7 @@ def git_version(memory: Path) -> tuple[int, ...]:
 
 
 def _ask_version(program: str) -> str:
-    text = subprocess.run(
-        (program, "version"),
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=True,
-    ).stdout.decode("utf-8", "replace")
+    text = ask("version").out.decode("utf-8", "replace")
     match = re.search(r"(\d+(?:\.\d+)+)", text)
     if match is None:
         raise UsageError(f"{program} does not say its version: {text.strip()}", "install git 2.38")

@@ -227,6 +227,22 @@ class Git:
             raise GitError(args, -1, f"{error.filename} does not exist") from None
 
 
+def ask(*args: str, timeout: float = 60.0) -> Result:
+    """Ask git something that needs no repository of ours: its version, or whom it trusts."""
+    try:
+        ended = subprocess.run(
+            ("git", *args),
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise git_missing() from None
+    return Result(ended.returncode, ended.stdout, clean_text(ended.stderr))
+
+
 class SessionDied(Exception):
     """A session ended while an answer was expected. The caller decides what that means."""
 

@@ -13,7 +13,7 @@ from lifeos.errors import Problem
 from lifeos.governance import governance_digest, load_set
 from lifeos.model import Stage
 from lifeos.store.history import brought_by, changed_paths, is_ancestor, removing
-from lifeos.store.lock import Owner, owner_is_dead
+from lifeos.store.lock import Owner, owner_is_dead, proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
@@ -151,11 +151,13 @@ class Gatherer:
     def _lost(self) -> frozenset[str]:
         """Runs whose worker is provably dead on this host and boot, and left no bundle."""
         lost = set()
+        # A claim of this very process that it does not carry: an earlier tick in it broke off.
+        mine = proc_identity()
         for run in self.ctx.ledger.snapshot.runs.values():
             if run.claim is None or run.id in self.here:
                 continue
             owner = Owner.parse(run.claim.worker)
-            if owner is not None and owner_is_dead(owner):
+            if owner is not None and (owner == mine or owner_is_dead(owner)):
                 lost.add(run.id)
         return frozenset(lost)
 

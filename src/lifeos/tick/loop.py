@@ -15,7 +15,7 @@ from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, de
 from lifeos.core.records import Resolved
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
 from lifeos.idle import remove_note, write_note
-from lifeos.model import CloseOutcome, Stage
+from lifeos.model import CloseOutcome, FailureClass, Stage
 from lifeos.sandbox import Sandbox, choose
 from lifeos.store.checkout import InTheWay, recover
 from lifeos.store.history import ledger_anchors
@@ -28,6 +28,7 @@ from lifeos.tick.context import Context, Limits
 from lifeos.tick.gather import Gathered, Gatherer
 from lifeos.tick.land import land, merge_with_main, require_clear
 from lifeos.tick.publish import publish
+from lifeos.tick.tidy import tidy
 
 STEPS = 10_000
 """More steps than any tick can need; reaching it is a defect, and better than running for ever."""
@@ -70,9 +71,10 @@ class Tick:
         self.ctx = ctx
         self.gatherer = Gatherer(ctx)
         self.report = Report()
-        self.running: dict[Future[Bundle], str] = {}
+        self.running: dict[Future[None], str] = {}
         self.waiting: set[str] = set()  # runs whose landing something of the person's blocks
         self.taken: set[str] = set()  # items whose answer this tick took
+        self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
         self._sandbox: Sandbox | None = None
 
     @property
@@ -95,8 +97,13 @@ class Tick:
             self.ctx.ledger.catch_up()
             self._require_sound()
             recover(self.ctx.repo)
+            tidy(private)
             with ThreadPoolExecutor(max_workers=max(1, self.ctx.limits.jobs)) as pool:
-                self._loop(pool)
+                try:
+                    self._loop(pool)
+                except KeyboardInterrupt:
+                    self.interrupted.set()  # else the pool would wait for its attempts to end
+                    raise
             self._publish()
             self.ctx.ledger.save()
             self._leave_note()
@@ -108,6 +115,7 @@ class Tick:
         """Tell the next tick that there is nothing to do while nothing changes."""
         ctx, report = self.ctx, self.report
         git = str(ctx.repo.common_dir)
+        ctx.world.trace("note:before")
         if report.in_the_way or ctx.ledger.snapshot.stop or ctx.limits != Limits():
             remove_note(git)
             return
@@ -119,6 +127,7 @@ class Tick:
             wake=report.wake,
             said=report.standing(tuple(ctx.ledger.snapshot.items)),
         )
+        ctx.world.trace("note:after")
 
     def _require_sound(self) -> None:
         """Refuse a ledger that lacks what this clone, or main, has seen of it."""
@@ -224,7 +233,7 @@ class Tick:
             sandbox=self._sandbox,
             environ=ctx.world.environ,
             timer=ctx.world.timer,
-            should_stop=ctx.stopped_here,
+            should_stop=lambda: self.interrupted.is_set() or ctx.stopped_here(),
             progress=ctx.world.progress,
             trace=ctx.world.trace,
         )
@@ -236,10 +245,18 @@ class Tick:
         job = perform.job_of(self.ctx, run, claim)
         self.ctx.world.progress(f"{claim.stage} {claim.n} of {run.id}: {run.title}")
         self.gatherer.here.add(run.id)
-        future = pool.submit(_carry, site, job, self.bundles)
+        future = pool.submit(self._carry, site, job)
         self.running[future] = run.id
         if self.ctx.limits.jobs <= 1:
             self._wait()
+
+    def _carry(self, site: Site, job: Job) -> None:
+        """One attempt from start to end, in a thread of its own; its result is a bundle."""
+        bundle = _bundle(job, carry_out(site, job))
+        if self.interrupted.is_set() and isinstance(bundle.facts.outcome, FailureClass):
+            return  # it says nothing about the work; the next tick finds the claim without a result
+        site.repo.objects.flush()
+        save(self.bundles, bundle, site.trace)
 
     def _wait(self) -> None:
         done, _ = wait(self.running, return_when=FIRST_COMPLETED)
@@ -256,9 +273,10 @@ class Tick:
             try:
                 perform.collect(self.ctx, bundle)
             except IllegalTransition as refusal:
-                self._set_aside(path, str(refusal))
-                continue
-            remove(path)
+                if not perform.recorded(self.ctx, bundle):
+                    self._set_aside(path, str(refusal))
+                    continue
+            remove(path, self.ctx.world.trace)
 
     def _set_aside(self, path: Path, why: str) -> None:
         """Nothing is thrown away: what cannot be recorded goes to the quarantine."""
@@ -290,7 +308,7 @@ class Tick:
         ctx.world.progress(f"land {run.id}: {run.title}")
         result = land(ctx, site, job)
         if result is not None:
-            save(self.bundles, _bundle(job, result))
+            save(self.bundles, _bundle(job, result), ctx.world.trace)
         return True
 
     def _publish(self) -> None:
@@ -299,14 +317,6 @@ class Tick:
         except InTheWay as error:
             self._blocked_by(error)
         self.report.main = self.ctx.main()
-
-
-def _carry(site: Site, job: Job, bundles: Path) -> Bundle:
-    result = carry_out(site, job)
-    bundle = _bundle(job, result)
-    site.repo.objects.flush()
-    save(bundles, bundle)
-    return bundle
 
 
 def _bundle(job: Job, result: Result) -> Bundle:

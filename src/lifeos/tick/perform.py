@@ -25,14 +25,14 @@ from lifeos.core.state import Claim, Run, Success
 from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
 from lifeos.model import CloseOutcome, FailureClass, Stage, Verdict
-from lifeos.store.ledger import attempt_path
+from lifeos.store.ledger import attempt_path, read_entries
 from lifeos.store.lock import proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick.attempt import Job
 from lifeos.tick.bundle import Bundle
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
-from lifeos.tick.past import artifacts_of, final_packet, open_packet
+from lifeos.tick.past import artifacts_of, entries_of, final_packet, open_packet
 from lifeos.tick.pending import pending_file
 from lifeos.tick.reading import governance_files, main_at
 from lifeos.tick.work import forget_work, show_work
@@ -210,6 +210,17 @@ def collect(ctx: Context, bundle: Bundle) -> None:
     )
     if tree:
         show_work(ctx, ctx.ledger.snapshot.runs[bundle.run])
+
+
+def recorded(ctx: Context, bundle: Bundle) -> bool:
+    """Whether the ledger has this bundle's attempt: its tick died before it could remove it."""
+    run = ctx.ledger.snapshot.runs.get(bundle.run)
+    entries = entries_of(ctx, run) if run else read_entries(ctx.repo, ctx.ledger.tip)
+    return any(
+        isinstance(entry.record, Finished)
+        and (entry.record.run, entry.record.nonce) == (bundle.run, bundle.nonce)
+        for entry in entries
+    )
 
 
 def prose_of(record: Finished) -> str:

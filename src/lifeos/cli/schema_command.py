@@ -1,0 +1,72 @@
+"""``lifeos schema``: the JSON Schema of a policy file or of an output."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from lifeos.cli.frame import Json
+from lifeos.errors import Exit, UsageError
+
+OUTPUTS = {
+    "init": "init_command:InitData",
+    "tick": "tick_command:TickData",
+    "log": "log_command:LogData",
+    "show": "passage:RunData",
+    "show-attempt": "passage:AttemptData",
+    "show-item": "passage:ItemData",
+    "show-transition": "log_command:Transition",
+    "artifact": "show_command:ArtifactData",
+    "verify": "verify_command:VerifyData",
+    "validate": "validate_command:ValidateData",
+    "doctor": "doctor_command:DoctorData",
+    "revert": "revert_command:RevertData",
+    "approve": "answering:AnswerData",
+    "revise": "answering:AnswerData",
+    "reject": "answering:AnswerData",
+}
+"""Every output that --json can print, and the model behind it."""
+
+
+def command(
+    name: Annotated[
+        str, typer.Argument(help="A policy file (loop, council ...) or an output (log, show ...).")
+    ] = "",
+    json: Json = False,  # noqa: ARG001  (a schema is JSON already; the option is accepted everywhere)
+) -> int:
+    """Print the JSON Schema of a policy file or of an output; without a name, list the names."""
+    from lifeos.governance import SCHEMAS, schema
+
+    if not name:
+        sys.stdout.write(f"files:   {' '.join(SCHEMAS)}\noutputs: {' '.join(sorted(OUTPUTS))}\n")
+        return Exit.OK
+    if name in SCHEMAS:
+        value = schema(name)
+    elif name in OUTPUTS:
+        value = output_schema(name)
+    else:
+        known = f"{', '.join(SCHEMAS)}; {', '.join(sorted(OUTPUTS))}"
+        raise UsageError(f"there is no schema called {name[:80]!r}", f"known are: {known}")
+    sys.stdout.write(json_module.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    return Exit.OK
+
+
+def output_schema(name: str) -> dict[str, Any]:  # Any: a JSON Schema has no narrower type
+    """The JSON Schema of what ``lifeos ... --json`` prints. Raises KeyError for no output."""
+    module, _, model = OUTPUTS[name].partition(":")
+    data = getattr(import_module(f"lifeos.cli.{module}"), model)
+    inner = data.model_json_schema(mode="serialization", ref_template="#/$defs/{model}")
+    definitions = inner.pop("$defs", {})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"lifeos/{name}/v1",
+        "type": "object",
+        "properties": {"schema": {"const": f"lifeos.{name}/v1"}, "data": inner},
+        "required": ["schema", "data"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }

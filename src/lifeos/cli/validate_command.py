@@ -1,0 +1,190 @@
+"""``lifeos validate``: check the files: governance and backlog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.errors import Exit, Place, Problem, UsageError
+from lifeos.model import Frozen
+
+if TYPE_CHECKING:
+    from lifeos.store.repo import Repo
+
+_BACKLOG = "BACKLOG.md"
+_TOPS = ("policies", ".lifeos")
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+class ProblemData(Frozen):
+    """One problem. Lines and columns from 1; 0 where there is none."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    fix: str = ""
+
+
+class ValidateData(Frozen):
+    """``lifeos.validate/v1``: what is wrong with the files of ``source``."""
+
+    good: bool
+    source: str
+    files: tuple[str, ...] = ()
+    tasks: int = 0
+    errors: tuple[ProblemData, ...] = ()
+    warnings: tuple[ProblemData, ...] = ()
+
+
+def command(
+    context: typer.Context,
+    work_tree: Annotated[
+        bool, typer.Option("--work-tree", help="The files as you are editing them (the default).")
+    ] = False,
+    commit: Annotated[
+        str, typer.Option("--commit", help="The files of a commit or branch.", metavar="REV")
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Check governance and backlog: every problem with its place and the fix; exit 2 on errors.
+
+    History is checked by `lifeos verify`, this machine by `lifeos doctor`.
+    """
+    if work_tree and commit:
+        raise UsageError("--work-tree and --commit are two different sources", "give one of them")
+    with frame_of(context).repo() as repo:
+        if commit:
+            source, files = f"commit {commit}", _committed(repo, commit)
+        elif repo.work_tree is not None:
+            source, files = f"the work tree {repo.work_tree}", _edited(repo.work_tree)
+        else:
+            raise UsageError("this repository has no work tree", "lifeos validate --commit REV")
+    data = check(source, files)
+    if json:
+        show_json("validate", data)
+    else:
+        show(_text(data))
+    return Exit.OK if data.good else Exit.USAGE
+
+
+def check(source: str, files: dict[str, bytes | Problem]) -> ValidateData:
+    """Everything that is wrong with these files."""
+    from lifeos.core.backlog.parse import parse
+    from lifeos.core.policy import is_governance
+    from lifeos.governance import load_set
+
+    read = {path: data for path, data in files.items() if isinstance(data, bytes)}
+    errors = [problem for problem in files.values() if isinstance(problem, Problem)]
+    loaded = load_set({path: data for path, data in read.items() if is_governance(path)})
+    broken = {problem.place.file for problem in errors}
+    errors += [problem for problem in loaded.problems if problem.place.file not in broken]
+    warnings: list[Problem] = []
+    tasks = 0
+    if _BACKLOG in read:
+        prefix = loaded.governance.config.id_prefix if loaded.governance else "LO"
+        backlog = parse(read[_BACKLOG], _BACKLOG, prefix)
+        errors += backlog.problems
+        warnings += backlog.warnings
+        tasks = len(backlog.tasks)
+    elif _BACKLOG not in files:
+        fix = "lifeos init writes one; without it there is nothing to do"
+        warnings.append(Problem(Place(_BACKLOG), "is missing", fix))
+    if loaded.governance is not None:
+        warnings += _unwise(loaded.governance.config.checks, loaded.governance.approvals.approvers)
+    return ValidateData(
+        good=not errors,
+        source=source,
+        files=tuple(sorted(read)),
+        tasks=tasks,
+        errors=tuple(_shown(problem) for problem in errors),
+        warnings=tuple(_shown(problem) for problem in warnings),
+    )
+
+
+def _unwise(checks: tuple[object, ...], approvers: tuple[object, ...]) -> list[Problem]:
+    """What is allowed, and most likely not meant."""
+    found = []
+    if not checks:
+        place = Place(".lifeos/config.yaml")
+        found.append(Problem(place, "no checks: nothing but the review judges the work", "add some"))
+    if not approvers:
+        place = Place("policies/approvals.yaml")
+        found.append(Problem(place, "no approvers: nobody can answer", "name yourself there"))
+    return found
+
+
+def _shown(problem: Problem) -> ProblemData:
+    place = problem.place
+    return ProblemData(
+        file=place.file,
+        line=place.line,
+        column=place.column,
+        message=problem.message,
+        fix=problem.fix,
+    )
+
+
+def _committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
+    from lifeos.tick.reading import governance_files, read_file
+
+    args = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{tree}}")
+    result = repo.git.call(*args)
+    if result.status != 0 and rev in ("HEAD", "@"):
+        head = repo.refs.head_id()  # the private directory has no HEAD of the person's
+        result = repo.git.call(*args[:-1], f"{head}^{{tree}}") if head else result
+    if result.status != 0:
+        raise UsageError(f"{rev[:80]!r} is no commit here", "git log, git branch show the commits")
+    tree = result.out.decode().strip()
+    files: dict[str, bytes | Problem] = dict(governance_files(repo, tree))
+    backlog = read_file(repo, tree, _BACKLOG)
+    if backlog is not None:
+        files[_BACKLOG] = backlog
+    return files
+
+
+def _edited(root: Path) -> dict[str, bytes | Problem]:
+    """The files as they lie there. A link is named, as lifeos would not read it from a commit."""
+    from lifeos.core.policy import is_governance
+
+    found: dict[str, bytes | Problem] = {}
+    paths = [path for top in _TOPS for path in sorted((root / top).rglob("*"))]
+    for path in (*paths, root / _BACKLOG):
+        name = path.relative_to(root).as_posix()
+        if name != _BACKLOG and not is_governance(name):
+            continue
+        if path.is_symlink():
+            problem = Problem(Place(name), "is a link, which lifeos does not follow", "copy it")
+            found[name] = problem
+        elif path.is_file():
+            found[name] = _read(path, name)
+    return found
+
+
+def _read(path: Path, name: str) -> bytes | Problem:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return Problem(Place(name), "is larger than 16 MB", "make it smaller")
+        return path.read_bytes()
+    except OSError as error:
+        return Problem(Place(name), f"cannot be read: {error.strerror}", "look at its permissions")
+
+
+def _text(data: ValidateData) -> str:
+    lines = [f"checked: {data.source}"]
+    for kind, problems in (("error", data.errors), ("warning", data.warnings)):
+        for one in problems:
+            place = Place(one.file, one.line, one.column)
+            lines.append(f"{kind}: {Problem(place, one.message, one.fix)}")
+    files = len(data.files)
+    counted = f"{files} file{'' if files == 1 else 's'}, {data.tasks} task{'' if data.tasks == 1 else 's'}"
+    if data.good:
+        lines.append(f"good: {counted}; lifeos reads them from commits on main")
+    else:
+        many = len(data.errors)
+        lines.append(f"{many} error{'' if many == 1 else 's'} in {counted}")
+        lines.append("next: mend them, then lifeos validate again")
+    return "\n".join(lines)
