@@ -227,6 +227,7 @@ class Left:
     status: str
     files: dict[str, str]
     landings: list[str]
+    shown: dict[str, str]
     pending: int
     items: int
     wrong: list[str]
@@ -263,6 +264,7 @@ def look(folder: Path) -> Left:
     wrong += _leftovers(folder)
     if git("diff", "--cached", "--name-only"):
         wrong.append("something is staged")
+    shown = git("for-each-ref", "--format=%(refname) %(tree)", "refs/lifeos/run")
     changed = git("status", "--porcelain", "--untracked-files=all")
     return Left(
         decisions=decisions,
@@ -273,6 +275,7 @@ def look(folder: Path) -> Left:
             line[3:]: (folder / line[3:]).read_bytes().decode() for line in changed.splitlines()
         },
         landings=landings,
+        shown=dict(line.split(" ") for line in shown.splitlines()),
         pending=len(pending),
         items=items,
         wrong=wrong,

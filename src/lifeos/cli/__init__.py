@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 COMMANDS: dict[str, str] = {
     "init": "Write the default governance and a first backlog.",
@@ -34,4 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Never raises for an expected error."""
     from lifeos.cli.boundary import guarded
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A character that the terminal's encoding lacks must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     return guarded(list(arguments), sys.stderr)

@@ -14,12 +14,13 @@ from lifeos.cli.tasks import FileProblem, file_problems
 from lifeos.cli.uncommitted import uncommitted
 from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen, Priority, Risk
-from lifeos.tick.reading import BACKLOG
+from lifeos.tick.reading import BACKLOG, main_at, read_file
 
 if TYPE_CHECKING:
     from lifeos.cli.here import Here
     from lifeos.core.backlog.edit import Draft
     from lifeos.core.backlog.entry import Backlog, Task
+    from lifeos.store.repo import Repo
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -73,13 +74,17 @@ class BacklogData(Frozen):
 
 
 class AddData(Frozen):
-    """``lifeos.backlog-add/v1``. ``line`` counts from 1; ``commit`` None: not committed."""
+    """``lifeos.backlog-add/v1``. ``line`` counts from 1; ``commit`` None: not committed.
+
+    ``more``: the file had other edits, which the commit brought along.
+    """
 
     id: str
     title: str
     line: int
     commit: str | None = None
     branch: str = ""
+    more: bool = False
 
 
 class FmtData(Frozen):
@@ -171,8 +176,8 @@ def _list_text(data: BacklogData) -> str:
     if data.hidden:
         notes.append(f"{data.hidden} done or cancelled (--all shows them)")
     if data.uncommitted:
-        verb = "is" if data.uncommitted == 1 else "are"
-        notes.append(f"{data.uncommitted} more or changed in the work tree {verb} not on main yet")
+        verb = "task is" if data.uncommitted == 1 else "tasks are"
+        notes.append(f"{data.uncommitted} {verb} not committed yet, or not as main has it")
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 
@@ -210,8 +215,9 @@ def add(
     """
     from lifeos.core.backlog.edit import Draft
     from lifeos.core.backlog.inline import trailing_tags
+    from lifeos.core.clean import visible
 
-    plain, tags = trailing_tags(" ".join(title.split()))
+    plain, tags = trailing_tags(" ".join(visible(title).split()))
     with frame_of(context).repo() as repo:
         file = backlog_file(repo)
         draft = Draft(
@@ -221,22 +227,36 @@ def add(
             depends=tuple(depends or ()),
             scope=tuple(scope or ()),
             risk=risk,
-            description=description.strip(),
+            description=visible(description).strip(),
         )
+        edited = commit and _edited(repo, file)
         added = _add(file, draft)
-        made = None
-        if commit:
-            from lifeos.core.clean import one_line
-            from lifeos.store.person import commit_files
-
-            made = commit_files(repo, (BACKLOG,), one_line(f"Add {added.id}: {plain}", 100))
-        branch = (repo.refs.head() or "").removeprefix("refs/heads/")
-    data = AddData(id=added.id, title=added.title, line=added.line, commit=made, branch=branch)
+        data = AddData(
+            id=added.id,
+            title=added.title,
+            line=added.line,
+            commit=_commit(repo, added) if commit else None,
+            branch=(repo.refs.head() or "").removeprefix("refs/heads/"),
+            more=edited,
+        )
     if json:
         show_json("backlog-add", data)
     else:
         show(_add_text(data))
     return Exit.OK
+
+
+def _edited(repo: Repo, file: BacklogFile) -> bool:
+    """Whether the file has edits that are not committed on the branch that is checked out."""
+    head = repo.refs.head_id()
+    return head is None or read_file(repo, main_at(repo, head).tree, BACKLOG) != file.data
+
+
+def _commit(repo: Repo, added: Task) -> str | None:
+    from lifeos.core.clean import one_line
+    from lifeos.store.person import commit_files
+
+    return commit_files(repo, (BACKLOG,), one_line(f"Add {added.id}: {added.title}", 100))
 
 
 def _add(file: BacklogFile, draft: Draft) -> Task:
@@ -264,7 +284,8 @@ def _add(file: BacklogFile, draft: Draft) -> Task:
 def _add_text(data: AddData) -> str:
     lines = [f"added {data.id} {data.title} ({BACKLOG}:{data.line})"]
     if data.commit:
-        lines.append(f"committed {data.commit[:12]} on {data.branch or 'no branch'}")
+        more = ", with the other edits of the file" if data.more else ""
+        lines.append(f"committed {data.commit[:12]} on {data.branch or 'no branch'}{more}")
         lines.append("next: lifeos tick")
     else:
         lines.append(f"next: commit {BACKLOG}, then lifeos tick")

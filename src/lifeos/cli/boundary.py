@@ -22,7 +22,7 @@ def guarded(arguments: list[str], errors: TextIO) -> int:
     try:
         return build(arguments)
     except LifeosError as error:
-        errors.write(f"lifeos: {error}\n")
+        errors.write(f"lifeos: {_harmless(error)}\n")
         return int(error.exit_code)
     except KeyboardInterrupt:
         errors.write("lifeos: interrupted; nothing is lost, run the command again\n")
@@ -34,11 +34,18 @@ def guarded(arguments: list[str], errors: TextIO) -> int:
     except Exception as error:  # noqa: BLE001  (the boundary: everything ends here)
         path = _leave_log(arguments)
         errors.write(
-            f"lifeos: internal error: {type(error).__name__}: {error}\n"
+            f"lifeos: internal error: {type(error).__name__}: {_harmless(error)}\n"
             f"  this is a defect of lifeos; nothing recorded is lost\n"
             f"  fix: report it with the log {path}\n"
         )
         return int(Exit.INTERNAL)
+
+
+def _harmless(error: Exception) -> str:
+    """What the error says; it may quote a title or a path, which must not drive the terminal."""
+    from lifeos.core.clean import for_terminal
+
+    return for_terminal(str(error))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

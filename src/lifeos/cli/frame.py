@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from lifeos.store.ledger import Ledger
     from lifeos.store.repo import Repo
     from lifeos.tick.context import Context, Limits, World
+
+# What drives a terminal, or cannot be written at all; in JSON it can always stand as an escape.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data for programs.")]
 
@@ -69,7 +73,8 @@ def frame_of(context: typer.Context) -> Frame:
 def show_json(schema: str, data: BaseModel) -> None:
     """Print ``{"schema": "lifeos.NAME/v1", "data": ...}``: the versioned form of an output."""
     value = {"schema": f"lifeos.{schema}/v1", "data": data.model_dump(mode="json")}
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def show(text: str) -> None:

@@ -153,8 +153,9 @@ def _uncommitted(data: StatusData) -> str:
 def _background(data: StatusData, now: float) -> str:
     spend = data.spend
     reserved = f", {dollars(spend.reserved)} reserved" if spend.reserved else ""
+    noun = "transition" if data.transitions == 1 else "transitions"
     ledger = (
-        f"{data.ledger[:12]}, {data.transitions} transitions, the last {ago(data.at, now)}"
+        f"{data.ledger[:12]}, {data.transitions} {noun}, the last {ago(data.at, now)}"
         if data.ledger
         else "none yet: the first lifeos tick begins it"
     )
@@ -182,5 +183,8 @@ def _next(data: StatusData) -> str:
     if free is not None:
         return f"lifeos queue show {free.item}"
     if data.uncommitted.files and data.uncommitted.branch == data.branch:
-        return f"git commit {' '.join(data.uncommitted.files)}, then lifeos tick"
-    return "lifeos tick"
+        return "commit what does not count yet, then lifeos tick"
+    under_way = data.waiting or any(run.status is not RunStatus.HELD for run in data.runs)
+    if under_way or data.ledger is None or data.rules.state != "adopted":
+        return "lifeos tick"
+    return "lifeos next shows the next task, lifeos tick begins it"

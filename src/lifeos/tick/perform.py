@@ -10,6 +10,7 @@ from lifeos.core.backlog.parse import parse
 from lifeos.core.canonical import sha256, short_id
 from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, TaskFact, Write
 from lifeos.core.judge import judge
+from lifeos.core.machine import apply
 from lifeos.core.records import (
     AttemptFacts,
     Claimed,
@@ -194,6 +195,8 @@ def collect(ctx: Context, bundle: Bundle) -> None:
         evidence={name: sha256(data) for name, data in sorted(artifacts.items())},
     )
     tree = bundle.facts.tree if bundle.stage is Stage.BUILD else ""
+    if tree:  # before the record: after a kill in between, the next tick collects this again
+        show_work(ctx, apply(ctx.ledger.snapshot, record).runs[bundle.run])
     ctx.ledger.append(
         record,
         artifacts={f"{folder}/{name}": data for name, data in artifacts.items()},
@@ -208,8 +211,6 @@ def collect(ctx: Context, bundle: Bundle) -> None:
         f"{bundle.stage} {bundle.n} of {bundle.run}: {outcome} -> {judgement.action}{to}"
         f" ({judgement.rule}){said}"
     )
-    if tree:
-        show_work(ctx, ctx.ledger.snapshot.runs[bundle.run])
 
 
 def recorded(ctx: Context, bundle: Bundle) -> bool:
@@ -334,8 +335,8 @@ def end(ctx: Context, step: End) -> None:
         packet=digest,
         reason=step.reason[:500],
     )
-    ctx.ledger.close_run(record, packet=packet, drop=drop, prose=step.reason)
     if step.outcome is CloseOutcome.PASS:
-        forget_work(ctx, run.id)
+        forget_work(ctx, run.id)  # before the record, for the same reason as in collect
+    ctx.ledger.close_run(record, packet=packet, drop=drop, prose=step.reason)
     what = f", landed as {step.landed[:12]}" if step.landed else ""
     ctx.world.progress(f"close {run.id} ({run.task}): {step.outcome}{what}")
