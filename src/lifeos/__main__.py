@@ -12,8 +12,12 @@ def main() -> int:
         if line:
             print(line)  # noqa: T201  (the fast way out has no output layer)
             return 0
+    import signal
+
     from lifeos.cli import run
 
+    # A machine that goes down, and CI that has run out of time, ask by SIGTERM: end as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(sys.argv[1:])
 
 

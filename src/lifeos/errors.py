@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
+
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    }
+)
 
 
 class Exit(IntEnum):
@@ -100,3 +114,11 @@ class LedgerBroken(Failed):
 
 class IllegalTransition(Exception):
     """An event that the table does not allow. State is unchanged. A bug, or a forged record."""
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Whether the machine refuses (full or read-only disk, no more files or memory).
+
+    Then the same may work later, and it says nothing about what was being done.
+    """
+    return error.errno in _OF_THE_MACHINE

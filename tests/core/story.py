@@ -89,8 +89,13 @@ class Story:
                 task_digest=fact.digest,
                 ordinal=0,
                 base=MAIN,
-                governance=self.snapshot.governance,
-                **{"scope": fact.scope, "risk": fact.risk, "commands": fact.commands, **more},
+                **{
+                    "governance": self.snapshot.governance,
+                    "scope": fact.scope,
+                    "risk": fact.risk,
+                    "commands": fact.commands,
+                    **more,
+                },
             )
         )
 

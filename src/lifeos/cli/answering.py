@@ -55,7 +55,7 @@ def answer(
     json: bool,
 ) -> int:
     """Answer the item that is meant, and say what happens next."""
-    from lifeos.core.machine import ANSWERS
+    from lifeos.core.machine import effects
 
     ctx = frame_of(context).context()
     with ctx.repo:
@@ -72,7 +72,7 @@ def answer(
             task=run.task if run else None,
             run=item.run,
             decision=decision,
-            effect=ANSWERS[item.kind][decision],
+            effect=effects(item.kind, item.stage)[decision],
             who=who,
             branch=ctx.rules.config.main,
             commit=None if dry_run else _commit(ctx, item, decision, comment),

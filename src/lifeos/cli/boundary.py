@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 import traceback
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TextIO
 
-from lifeos.errors import Exit, LifeosError
+from lifeos.errors import Exit, LifeosError, is_of_the_machine
 
 
 def guarded(arguments: list[str], errors: TextIO) -> int:
     """Run the command; say what went wrong on ``errors``. The exit code."""
     from lifeos.cli.app import build
 
-    # A machine that goes down, and CI that has run out of time, ask by SIGTERM: end as by Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return build(arguments)
     except LifeosError as error:
@@ -32,6 +28,13 @@ def guarded(arguments: list[str], errors: TextIO) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return int(Exit.OK)
     except Exception as error:  # noqa: BLE001  (the boundary: everything ends here)
+        if isinstance(error, OSError) and is_of_the_machine(error):
+            errors.write(
+                f"lifeos: the machine refuses: {_harmless(error)}\n"
+                f"  nothing recorded is lost\n"
+                f"  fix: make room (or see to that disk), then run the command again\n"
+            )
+            return int(Exit.BUSY)
         path = _leave_log(arguments)
         errors.write(
             f"lifeos: internal error: {type(error).__name__}: {_harmless(error)}\n"
@@ -46,10 +49,6 @@ def _harmless(error: Exception) -> str:
     from lifeos.core.clean import for_terminal
 
     return for_terminal(str(error))
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _leave_log(arguments: list[str]) -> Path:

@@ -108,7 +108,7 @@ def show_item(
 
 
 def _open_items(here: Here) -> list[Waiting]:
-    from lifeos.core.machine import ANSWERS
+    from lifeos.core.machine import effects
 
     if here.ledger is None or not here.ledger.snapshot.items:
         return []
@@ -129,7 +129,7 @@ def _open_items(here: Here) -> list[Waiting]:
                 subject=item.subject,
                 opened=item.opened_at,
                 expires=item.expires_at,
-                answers=dict(ANSWERS[item.kind]),
+                answers=dict(effects(item.kind, item.stage)),
                 given=given.get(item.id),
             )
         )

@@ -132,10 +132,7 @@ def _committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
     from lifeos.tick.reading import governance_files, read_file
 
     args = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{tree}}")
-    result = repo.git.call(*args)
-    if result.status != 0 and rev in ("HEAD", "@"):
-        head = repo.refs.head_id()  # the private directory has no HEAD of the person's
-        result = repo.git.call(*args[:-1], f"{head}^{{tree}}") if head else result
+    result = repo.person.call(*args)  # HEAD and its like are the person's
     if result.status != 0:
         raise UsageError(f"{rev[:80]!r} is no commit here", "git log, git branch show the commits")
     tree = result.out.decode().strip()

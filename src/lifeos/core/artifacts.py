@@ -69,10 +69,10 @@ def expected_paths(plan: str) -> tuple[str, ...]:
 
 
 def _about(task: Task) -> str:
-    """The task in one sentence: id, priority, risk, tags."""
+    """The task in one sentence: id, risk, tags. Its priority says when it is done, not how."""
     risk = f"risk {task.risk}" if task.risk else "no risk given"
     tags = f", tagged {', '.join(inline(tag, 40) for tag in task.tags)}" if task.tags else ""
-    return f"Task {code(task.id or 'without an id')}, priority P{task.priority}, {risk}{tags}."
+    return f"Task {code(task.id or 'without an id')}, {risk}{tags}."
 
 
 def _asked(task: Task) -> Iterator[str]:

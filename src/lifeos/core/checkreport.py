@@ -21,7 +21,7 @@ from lifeos.model import FailureClass, Frozen
 
 EXCERPT = 4096
 """Characters of output that a result keeps: the last ones, where tools sum up."""
-MOST_NAMED = 10
+MOST_NAMED = 3  # in a sentence; all of them are in the result
 """Names that a message lists; the fields have all of them."""
 
 
@@ -151,9 +151,17 @@ class Run:
     @property
     def excerpt(self) -> str:
         """The end of both streams, standard output last; at most ``EXCERPT`` characters."""
-        err = self.err.strip()[-EXCERPT // 4 :]
-        out = self.out.strip()[-(EXCERPT - len(err) - 1) :]
+        err = _end(self.err.strip(), EXCERPT // 4)
+        out = _end(self.out.strip(), EXCERPT - len(err) - 1)
         return f"{err}\n{out}".strip()
+
+
+def _end(text: str, limit: int) -> str:
+    """The last lines of a text; half a line at its start only where a whole one does not fit."""
+    if len(text) <= limit:
+        return text
+    half, _, whole = text[-limit:].partition("\n")
+    return whole or half
 
 
 def judge_run(check: Check, run: Run, expected: Collection[str] = ()) -> CheckResult:
@@ -320,8 +328,6 @@ def error_digest(results: Iterable[CheckResult]) -> str:
 def _gist(output: str) -> list[str]:
     """The lines that tell what went wrong, without what differs from run to run."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    if len(output) >= EXCERPT:  # its first line may be cut anywhere
-        del lines[0]
     telling = [line for line in lines if _TELLING.search(line)] or lines
     return sorted({" ".join(_MOVING.sub("#", line).split()) for line in telling[-_LINES:]})
 

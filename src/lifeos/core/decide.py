@@ -223,18 +223,14 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """A set by an approver is adopted on sight; any other is asked, and the old one rules on."""
     asked = [item for item in snapshot.items.values() if item.kind is ItemKind.GOVERNANCE]
     new, adopted = facts.governance, snapshot.governance
-    if not new:
-        return
     for item in asked:
         pending = item.about == new != adopted and not facts.governance_by_approver
         if not pending and not _splits(snapshot, facts, item.about):
             yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
-    if new == adopted:
+    if new in ("", adopted):
         return
     if facts.governance_by_approver:
-        yield Write(
-            record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new, commit=facts.main)
-        )
+        yield Write(record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new, commit=facts.main))
     elif new != snapshot.refused_governance and not asked:
         yield _hold_governance(
             snapshot, facts, now, new, "unapproved", "the rules on main changed, not by an approver"
@@ -275,9 +271,6 @@ def _hold_governance(
     snapshot: Snapshot, facts: Facts, now: int, about: str, rule: str, question: str
 ) -> Write:
     item = item_id(snapshot)
-    subject = digest_of(
-        {"root": snapshot.root, "item": item, "kind": ItemKind.GOVERNANCE, "about": about}
-    )
     return Write(
         record=Held(
             at=now,
@@ -285,7 +278,7 @@ def _hold_governance(
             item_kind=ItemKind.GOVERNANCE,
             question=question,
             rule=f"governance:{rule}",
-            subject=subject,
+            subject=governance_subject(snapshot, item, about),
             about=about,
             expires_at=_expires(snapshot, facts, now),
         )
@@ -412,6 +405,13 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
 def item_id(snapshot: Snapshot) -> str:
     """The id of the item that the next transition opens; the same on every machine."""
     return short_id("Q", snapshot.root, snapshot.seq)
+
+
+def governance_subject(snapshot: Snapshot, item: str, about: str) -> str:
+    """The digest of exactly what an item about a set of rules asks to approve."""
+    return digest_of(
+        {"root": snapshot.root, "item": item, "kind": ItemKind.GOVERNANCE, "about": about}
+    )
 
 
 def subject_of(

@@ -161,7 +161,7 @@ TABLE: Mapping[tuple[Stage, Outcome], frozenset[Action]] = {
 
 ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
     ItemKind.STAGE_REVIEW: {
-        Decision.APPROVE: "go on (before close: land)",
+        Decision.APPROVE: "go on with the next stage",
         Decision.REVISE: "rework the stage that made it, with the comment",
         Decision.REJECT: "close the run as rejected",
     },
@@ -203,6 +203,19 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
         Decision.REJECT: "drop it",
     },
 }
+
+
+
+def effects(kind: ItemKind, stage: Stage | None) -> Mapping[Decision, str]:
+    """What each possible answer to an item does, in words. Before the landing, more plainly."""
+    if kind is ItemKind.STAGE_REVIEW and stage is Stage.CLOSE:
+        return {
+            Decision.APPROVE: "land it on main, and mark the task done",
+            Decision.REVISE: "do not land it; build it again, with the comment",
+            Decision.REJECT: "do not land it; close the run as rejected",
+        }
+    return ANSWERS[kind]
+
 
 # What an attempt's record may ask, by its action. Asking is the only way to wait for a person.
 _ASKS: Mapping[Action, frozenset[ItemKind]] = {

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
-from lifeos.core.machine import ANSWERS
+from lifeos.core.machine import ANSWERS, effects
 from lifeos.core.records import Held
 from lifeos.model import Decision, Usage
 
@@ -105,7 +105,8 @@ def _asked(held: Held) -> str:
 
 
 def _answers(held: Held) -> str:
-    lines = [f"- **{name}**: {what}" for name, what in ANSWERS[held.item_kind].items()]
+    what_each_does = effects(held.item_kind, held.stage)
+    lines = [f"- **{name}**: {what}" for name, what in what_each_does.items()]
     return "\n".join(lines)
 
 
@@ -127,7 +128,7 @@ def _reviews(reviews: tuple[ReviewLine, ...]) -> str:
     return _section(
         "What reviewers said",
         _listed(
-            f"{_prose(line.seat)}: **{_prose(line.verdict)}** {_prose(line.summary)}".rstrip()
+            f"{_prose(line.seat)}: **{_prose(line.verdict)}** {_prose(line.summary, 300)}".rstrip()
             for line in reviews
         ),
     )

@@ -40,6 +40,10 @@ class Finding(Frozen):
     line: int = 0
     cause: FailureClass | None = None
 
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.message}" if place else self.message
+
 
 class Proven(Protocol):
     """What came of one acceptance command (``lifeos.checks.AcceptanceResult`` is one)."""

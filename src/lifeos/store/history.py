@@ -322,6 +322,17 @@ def ledger_anchors(repo: Repo, tip: str, limit: int) -> tuple[str, ...]:
 
 def ledger_commits(repo: Repo, tip: str, limit: int = -1) -> tuple[tuple[str, str], ...]:
     """Commits in lifeos's name on this branch with the tip each names, newest first."""
+    named = lifeos_commits(repo, tip, limit)
+    return tuple((commit, anchor) for commit, anchors in named for anchor in anchors)
+
+
+def lifeos_commits(
+    repo: Repo, tip: str, limit: int = -1
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Commits in lifeos's name on this branch with every tip that each names, newest first.
+
+    The pure work of a landing is among them, and names none.
+    """
     wanted = "%H%n%(trailers:key=Lifeos-Ledger,valueonly,separator=%x20)"
     out = repo.git.run(
         "log",
@@ -335,8 +346,10 @@ def ledger_commits(repo: Repo, tip: str, limit: int = -1) -> tuple[tuple[str, st
         "--end-of-options",
         tip,
     )
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for text in out.decode("utf-8", "replace").split("\0"):
         commit, _, anchors = text.partition("\n")
-        found += [(commit, anchor) for anchor in anchors.split() if _OID.fullmatch(anchor)]
+        if commit:
+            names = tuple(name for name in anchors.split() if _OID.fullmatch(name))
+            found.append((commit, names))
     return tuple(found)

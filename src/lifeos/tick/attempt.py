@@ -21,7 +21,7 @@ from lifeos.core.policy import Governance
 from lifeos.core.records import AttemptFacts
 from lifeos.core.review import Review, review_design, review_plan, to_markdown
 from lifeos.core.state import Claim, Run, Success
-from lifeos.errors import LifeosError
+from lifeos.errors import LifeosError, is_of_the_machine
 from lifeos.model import Change, FailureClass, Mode, Stage, Usage, Verdict
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, scrubbed_env
@@ -85,7 +85,10 @@ class Result:
 
 
 def carry_out(site: Site, job: Job) -> Result:
-    """One attempt at the claimed stage, from start to end. Raises nothing that is foreseeable."""
+    """One attempt at the claimed stage, from start to end.
+
+    Raises nothing that is foreseeable but ``OSError`` where the machine refuses (a full disk).
+    """
     started = site.timer()
     try:
         result = _STAGES[job.claim.stage](site, job)
@@ -94,6 +97,8 @@ def carry_out(site: Site, job: Job) -> Result:
     except LifeosError as error:
         result = failed(FailureClass.ENVIRONMENT_ERROR, error.message, str(error).encode())
     except Exception as error:  # noqa: BLE001  (an attempt that breaks is a fact for the policy)
+        if isinstance(error, OSError) and is_of_the_machine(error):
+            raise  # nothing could be recorded either, and it says nothing about the work
         log = traceback.format_exc().encode()
         result = failed(FailureClass.UNKNOWN, f"{type(error).__name__}: {error}", log)
     usage = result.facts.usage
@@ -228,8 +233,8 @@ def _review(_site: Site, job: Job) -> Result:
 def reviewed(review: Review) -> Result:
     """The result of a review."""
     text = to_markdown(review)
-    message = "; ".join(f.message for f in review.findings) or review.note
     against = review.verdict is not Verdict.ACCEPT
+    message = "; ".join(str(f) for f in review.findings) or (review.note if against else "")
     facts = AttemptFacts(
         outcome=review.verdict,
         message=message,

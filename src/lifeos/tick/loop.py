@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide, next_wake

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lifeos.core.clean import one_line
 from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_text
 from lifeos.core.records import Held
 from lifeos.core.review import Review
 from lifeos.core.state import Run
-from lifeos.model import ItemKind
+from lifeos.model import ItemKind, Stage
 from lifeos.store.diff import diffstat
 from lifeos.store.ledger import attempt_path
 from lifeos.tick.build import Evidence
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
-from lifeos.tick.past import artifacts_of
 from lifeos.tick.reading import governance_files, main_at
 from lifeos.tick.tasks import task_commands
 from lifeos.tick.work import work_ref
+
+_REVIEWS = (Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW)
 
 
 def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
@@ -27,15 +26,14 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
     if run is None:
         details = (("What differs from the adopted set", _rules(ctx, gathered)),)
         return pending_text(held, PendingFacts(details=details))
-    kept = artifacts_of(ctx.repo, ctx.ledger.tree, run.id)
-    evidence = Evidence.model_validate_json(kept.get("checks.json", b"{}"))
+    evidence = _evidence(ctx, run)
     facts = PendingFacts(
         task=run.task,
         title=run.title,
         diffstat=_diffstat(ctx, run),
         base=run.base[:12] if run.work else "",
         ref=work_ref(run.id) if run.work else "",
-        reviews=_reviews(kept),
+        reviews=_reviews(ctx, run),
         checks=tuple(
             CheckLine(name=result.name, status=result.status.value, message=result.message)
             for result in evidence.report.results
@@ -57,14 +55,28 @@ def _diffstat(ctx: Context, run: Run) -> str:
     return diffstat(ctx.repo, ctx.repo.objects.commit(run.base).tree, run.work)
 
 
-def _reviews(kept: Mapping[str, bytes]) -> tuple[ReviewLine, ...]:
-    """The last review, with what it found."""
-    if "review.json" not in kept:
+def _evidence(ctx: Context, run: Run) -> Evidence:
+    """The checks of the present work: not those of an earlier build that was given up."""
+    for stage in (Stage.CLOSE, Stage.BUILD):
+        n = run.last_n.get(stage, 0)
+        if n and n >= run.last_n.get(Stage.BUILD, 0):
+            data = ctx.ledger.read(f"{attempt_path(run.id, n)}/checks.json")
+            if data is not None:
+                return Evidence.model_validate_json(data)
+    return Evidence()
+
+
+def _reviews(ctx: Context, run: Run) -> tuple[ReviewLine, ...]:
+    """The last review, of whatever it was, with what it found."""
+    attempts = {n: stage for stage, n in run.last_n.items() if stage in _REVIEWS}
+    n = max(attempts, default=0)
+    data = ctx.ledger.read(f"{attempt_path(run.id, n)}/review.json") if n else None
+    if data is None:
         return ()
-    review = Review.model_validate_json(kept["review.json"])
-    lines = [ReviewLine(f"review by {review.by}", review.verdict.value, review.note)]
+    review = Review.model_validate_json(data)
+    lines = [ReviewLine(f"{attempts[n]} by {review.by}", review.verdict.value, review.note)]
     lines += [
-        ReviewLine(f"{finding.severity} {finding.kind}", "finding", finding.message)
+        ReviewLine(f"{finding.severity} {finding.kind}", "finding", str(finding))
         for finding in review.findings
     ]
     return tuple(lines)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifeos.core.backlog.edit import normalise
+from lifeos.core.backlog.ids import DEFAULT_PREFIX
 from lifeos.core.policy import is_governance
 from lifeos.store.repo import Repo
 from lifeos.store.trees import Edit, edit, lookup, read_tree, walk
@@ -74,7 +75,7 @@ def queue_files(repo: Repo, tree: str) -> Mapping[str, tuple[str, str]]:
     return {entry.name: (entry.mode, entry.oid) for entry in read_tree(repo.objects, folder.oid)}
 
 
-def content_of(repo: Repo, tree: str) -> str:
+def content_of(repo: Repo, tree: str, id_prefix: str = DEFAULT_PREFIX) -> str:
     """The id of a tree's content: without the queue, and with the tasks' marks and ids taken off.
 
     So lifeos's own bookkeeping on main does not make what somebody approved stale.
@@ -85,7 +86,7 @@ def content_of(repo: Repo, tree: str) -> str:
     leaf = lookup(repo.objects, tree, BACKLOG)
     if leaf is not None and leaf.mode in _REGULAR:
         before = repo.objects.read(leaf.oid)[1]
-        after = normalise(before)
+        after = normalise(before, id_prefix=id_prefix)
         if after != before:
             changes[BACKLOG] = (leaf.mode, repo.objects.write_blob(after))
     return edit(repo.objects, tree, changes) if changes else tree

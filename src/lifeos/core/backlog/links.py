@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from lifeos.core.backlog.entry import EntryProblem, Mark, Task
+from lifeos.core.backlog.ids import is_id
 from lifeos.errors import Place
 
 #: Line and column (from 1) of a task's reference to an id.
@@ -48,9 +49,9 @@ def _column(task: Task) -> int:
 
 
 def dangling(
-    tasks: Sequence[Task], places: Locate
+    tasks: Sequence[Task], places: Locate, prefix: str
 ) -> tuple[list[EntryProblem], list[EntryProblem]]:
-    """Dependencies on ids that no task has: (problems, warnings).
+    """Dependencies on ids that no task has: (problems, warnings). Ids begin with ``prefix``.
 
     A task that has ended only gives a warning: what it waited for no longer matters.
     """
@@ -63,7 +64,11 @@ def dangling(
             if needed in exact:
                 continue
             same = ids.get(needed.lower())
-            fix = f"write {same[0].id}" if same else "correct the id, or remove the dependency"
+            fix = "correct the id, or remove the dependency"
+            if same:
+                fix = f"write {same[0].id}"
+            elif not is_id(needed, prefix):
+                fix = f"{fix}; ids begin with {prefix}- here (id_prefix in .lifeos/config.yaml)"
             ended = task.mark in _ENDED
             (warnings if ended else problems).append(
                 EntryProblem(

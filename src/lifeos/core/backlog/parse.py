@@ -66,6 +66,7 @@ class _Reader:
     def __init__(self, source: Source, tokens: Sequence[Token], id_prefix: str) -> None:
         self.source = source
         self.tokens = tokens
+        self.id_prefix = id_prefix
         self.bold_id = bold_id(id_prefix)
         self.tasks: list[Task] = []
         self.problems: list[EntryProblem] = []
@@ -271,7 +272,7 @@ class _Reader:
     def _check_links(self) -> None:
         bad = frozenset(order for problem in self.problems for order in problem.orders)
         self.problems += links.duplicates(self.tasks, self.source.file, bad)
-        problems, warnings = links.dangling(self.tasks, self.places)
+        problems, warnings = links.dangling(self.tasks, self.places, self.id_prefix)
         self.problems += [*problems, *links.cycles(self.tasks, self.places)]
         self.warnings += warnings
 

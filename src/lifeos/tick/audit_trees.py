@@ -1,0 +1,218 @@
+"""Whether each transition changed in the ledger's tree what its record says, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from lifeos import __version__
+from lifeos.core.backlog.parse import parse
+from lifeos.core.canonical import sha256
+from lifeos.core.packet import Packet, markdown
+from lifeos.core.records import (
+    AnyRecord,
+    Claimed,
+    Closed,
+    Finished,
+    Held,
+    Noted,
+    Opened,
+    Resolved,
+    Topic,
+)
+from lifeos.core.state import Snapshot
+from lifeos.model import Stage
+from lifeos.store.ledger import Ended, Entry, attempt_path, closed_path, packet_path
+from lifeos.store.objects import Objects
+from lifeos.store.trees import FOLDER, TreeEntry, lookup, read_tree
+from lifeos.tick.audit import Audit
+from lifeos.tick.reading import BACKLOG, read_file
+
+_WORK = re.compile(r"runs/[^/]+/\d+/tree")
+_RUN = re.compile(r"runs/[^/]+")
+_PACKET = frozenset({"packet.json", "packet.md"})
+
+Difference = tuple[str, bool, bool]
+"""A path, whether it was there before, and whether it is there now."""
+
+
+def check_tree(audit: Audit, entry: Entry) -> None:
+    """Before the record is applied: the changed paths, and the digests that the record names."""
+    for path, before, after in differences(audit.repo.objects, audit.tree or None, entry.tree):
+        if path != "state.json" and not _may(audit.snapshot, entry.record, path, before, after):
+            what = "changes" if before and after else "puts in" if after else "takes away"
+            audit.find(entry.commit, f"it {what} {path}, which a {entry.record.kind} does not")
+    record = entry.record
+    if isinstance(record, Finished):
+        _evidence(audit, entry, record)
+    elif isinstance(record, Closed):
+        _packet(audit, entry, record)
+        _ended(audit, entry, record)
+    elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
+        _reverted(audit, entry, record)
+    elif isinstance(record, Noted) and record.topic in (Topic.GENESIS, Topic.GOVERNANCE):
+        if audit.governance(entry.tree, record.digest) is None:
+            audit.skip("sets of rules that this lifeos cannot read")
+
+
+def check_state(audit: Audit, entry: Entry) -> None:
+    """After the record is applied: what the tree says about the state is what follows."""
+    objects = audit.repo.objects
+    for path, _, after in differences(objects, audit.tree or None, entry.tree):
+        if after and path == "state.json":
+            data = read_file(audit.repo, entry.tree, path) or b""
+            if data != audit.snapshot.model_dump_json().encode() and not _same(
+                data, audit.snapshot
+            ):
+                audit.find(entry.commit, "its state.json does not follow from the records before")
+        elif after and path.startswith("runs/") and path.endswith("/task.md"):
+            _task(audit, entry, path)
+
+
+def _same(data: bytes, snapshot: Snapshot) -> bool:
+    try:
+        return Snapshot.model_validate_json(data) == snapshot
+    except ValueError:
+        return False
+
+
+def differences(
+    objects: Objects, old: str | None, new: str | None, prefix: str = ""
+) -> Iterator[Difference]:
+    """What differs between two trees of the ledger; work trees and ended runs as a whole."""
+    before = {entry.name: entry for entry in read_tree(objects, old)} if old else {}
+    after = {entry.name: entry for entry in read_tree(objects, new)} if new else {}
+    for name in sorted(before.keys() | after.keys()):
+        was, now, path = before.get(name), after.get(name), prefix + name
+        if was == now:
+            continue
+        folders = _is_folder(was) and _is_folder(now)
+        whole = _WORK.fullmatch(path) or (now is None and _RUN.fullmatch(path))
+        if whole or not folders:
+            yield path, was is not None, now is not None
+        else:
+            ids = (was.oid if was else None, now.oid if now else None)
+            yield from differences(objects, *ids, f"{path}/")
+
+
+def _is_folder(entry: TreeEntry | None) -> bool:
+    return entry is None or entry.mode == FOLDER
+
+
+def _may(  # noqa: C901  (one arm a kind of record: the list is the rule)
+    snapshot: Snapshot, record: AnyRecord, path: str, before: bool, after: bool
+) -> bool:
+    """Whether a record of this kind may change this path."""
+    fresh, gone = after and not before, before and not after
+    queue_goes = gone and path.startswith("queue/")
+    match record:
+        case Opened():
+            begins = path.startswith(f"runs/{record.run}/0/")
+            return fresh and (begins or path == f"runs/{record.run}/task.md")
+        case Claimed():
+            return False
+        case Finished():
+            name = path.removeprefix(f"{attempt_path(record.run, record.n)}/")
+            known = {*record.evidence, "tree", *(["facts.json"] if record.facts_digest else [])}
+            return fresh and name in known
+        case Held():
+            return fresh and path == f"queue/{record.item}.md"
+        case Resolved():
+            item = snapshot.items.get(record.item)
+            adopts = item is not None and path.startswith(f"governance/{item.about}/")
+            retold = item is not None and path == f"runs/{item.run}/task.md"
+            return queue_goes or (fresh and adopts) or (after and retold)
+        case Closed():
+            run = snapshot.runs.get(record.run)
+            told = run is not None and path == closed_path(run.task)
+            packed = path.removeprefix(f"{packet_path(record.run)}/") in _PACKET
+            ends = gone and path == f"runs/{record.run}"
+            return queue_goes or ends or (fresh and packed) or (after and told)
+        case Noted(topic=Topic.GENESIS | Topic.GOVERNANCE):
+            return fresh and path.startswith(f"governance/{record.digest}/")
+        case Noted(topic=Topic.REVERTED):
+            return after and path == closed_path(record.task)
+        case Noted(topic=Topic.RESTARTED):
+            return queue_goes or (after and path == f"runs/{record.run}/task.md")
+        case Noted():
+            return queue_goes
+
+
+def _evidence(audit: Audit, entry: Entry, record: Finished) -> None:
+    """Every artifact is the one that the record names, and the work tree too."""
+    folder = attempt_path(record.run, record.n)
+    for name, digest in record.evidence.items():
+        audit.count("artifact")
+        data = read_file(audit.repo, entry.tree, f"{folder}/{name}")
+        if data is None or sha256(data) != digest:
+            audit.find(entry.commit, f"{folder}/{name} is not what the record names")
+    work = lookup(audit.repo.objects, entry.tree, f"{folder}/tree")
+    built = record.facts.tree if record.facts and record.stage is Stage.BUILD else ""
+    if (work.oid if work else "") != built:
+        audit.find(entry.commit, f"{folder}/tree is not the work tree that the record names")
+
+
+def _task(audit: Audit, entry: Entry, path: str) -> None:
+    """The task's text is the one that the run's digest stands for."""
+    run = audit.snapshot.runs.get(path.split("/")[1])
+    tasks = parse(
+        read_file(audit.repo, entry.tree, path) or b"", BACKLOG, audit.prefix(entry.tree)
+    ).tasks
+    if run is not None and (not tasks or tasks[0].digest != run.task_digest):
+        audit.find(entry.commit, f"{path} is not the task that the record names")
+
+
+def _packet(audit: Audit, entry: Entry, record: Closed) -> None:
+    """The packet is the recorded one, is about this ledger, and reads as it says."""
+    folder = packet_path(record.run)
+    data = read_file(audit.repo, entry.tree, f"{folder}/packet.json")
+    if data is None or sha256(data) != record.packet:
+        audit.find(entry.commit, f"the packet of {record.run} is not what the record names")
+        return
+    audit.count("artifact")
+    try:
+        packet = Packet.model_validate(json.loads(data)["predicate"])
+    except (ValueError, KeyError, TypeError):
+        audit.find(entry.commit, f"the packet of {record.run} cannot be read")
+        return
+    says = (packet.run, packet.outcome, packet.landed, packet.ledger_root, packet.ledger_tip)
+    parent = next(iter(entry.parents), "")
+    if says != (record.run, record.outcome, record.landed, audit.snapshot.root, parent):
+        audit.find(entry.commit, f"the packet of {record.run} says something else than its record")
+    if packet.versions.get("lifeos") != __version__:
+        audit.skip("the readable form of packets made by other versions of lifeos")
+    elif read_file(audit.repo, entry.tree, f"{folder}/packet.md") != markdown(packet).encode():
+        audit.find(entry.commit, f"{folder}/packet.md does not say what packet.json says")
+
+
+def _ended(audit: Audit, entry: Entry, record: Closed) -> None:
+    run = audit.snapshot.runs.get(record.run)
+    if run is None:
+        return  # not possible here, and said when the record is applied
+    expected = Ended(
+        task=run.task,
+        run=run.id,
+        ordinal=run.ordinal,
+        outcome=record.outcome,
+        task_digest=run.task_digest,
+        landed=record.landed,
+        ledger=next(iter(entry.parents), ""),
+        at=record.at,
+    )
+    if _read_ended(audit, entry, run.task) != expected:
+        audit.find(entry.commit, f"{closed_path(run.task)} does not say how {run.id} ended")
+
+
+def _reverted(audit: Audit, entry: Entry, record: Noted) -> None:
+    ended = _read_ended(audit, entry, record.task)
+    if ended is not None and ended.run == record.run and ended.reverted != record.commit:
+        audit.find(entry.commit, f"{closed_path(record.task)} does not say what took it back")
+
+
+def _read_ended(audit: Audit, entry: Entry, task: str) -> Ended | None:
+    data = read_file(audit.repo, entry.tree, closed_path(task))
+    try:
+        return Ended.model_validate_json(data) if data else None
+    except ValueError:
+        return None
