@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from lifeos.cli import COMMANDS
+from lifeos.core.diagram import page
 from lifeos.core.policy import FILES
 from lifeos.errors import Exit
 
@@ -34,7 +35,7 @@ EXITS = {
 
 def pages() -> dict[str, str]:
     """Every generated page, by its name in docs/reference/."""
-    return {"cli.md": cli_page(), "policy.md": policy_page()}
+    return {"cli.md": cli_page(), "policy.md": policy_page(), "state-machine.md": page()}
 
 
 def cli_page() -> str:
@@ -124,10 +125,7 @@ def _about_rules() -> str:
 
 
 def _settings(model: type[BaseModel], prefix: str) -> str:
-    rows = [
-        f"| `{name}` | {default} | {text} |"
-        for name, default, text in _fields(model, prefix)
-    ]
+    rows = [f"| `{name}` | {default} | {text} |" for name, default, text in _fields(model, prefix)]
     return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
 
 

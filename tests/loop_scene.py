@@ -102,15 +102,14 @@ class Scene:
         git = self.git
         if files:
             git("add", "--all", "--", *files)
-        self.as_somebody(git, author, committer, *before)(
+        self.as_somebody(author, committer, *before)(
             "commit", "--quiet", "--allow-empty", "--message=A change", *options
         )
         return git("rev-parse", "HEAD")
 
-    def as_somebody(
-        self, git: Git, author: str, committer: str, *before: str
-    ) -> Callable[..., str]:
-        """Git whose commits are by this author and committer."""
+    def as_somebody(self, author: str, committer: str, *before: str) -> Callable[..., str]:
+        """Git whose commits are by this author and committer; ``before``: options of git itself."""
+        self.now += 100
 
         def run(*args: str) -> str:
             names = {

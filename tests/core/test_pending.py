@@ -74,7 +74,7 @@ def test_everything_a_decision_needs_is_there() -> None:
     for part in (
         "land this work?",
         "`autonomy:supervised`",
-        "go on (before close: land)",
+        "land it on main, and mark the task done",
         "src/webhook.py | 12",
         f"git diff {'a' * 40} refs/lifeos/run/R-1",
         "technical: **accept** Small and tested.",

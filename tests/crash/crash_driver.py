@@ -12,19 +12,28 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from conftest import EMAIL, EPOCH, NAME, Git
 from lifeos.core.answers import answer_text
 from lifeos.core.policy import Check, CheckKind
-from lifeos.core.records import Claimed, Closed, Finished, Held, Noted, Opened, Resolved, Topic
+from lifeos.core.records import (
+    AnyRecord,
+    Claimed,
+    Closed,
+    Finished,
+    Held,
+    Noted,
+    Opened,
+    Resolved,
+)
 from lifeos.idle import idle_line
 from lifeos.initial import render_init
 from lifeos.model import Decision, FailureClass
@@ -238,7 +247,10 @@ def look(folder: Path) -> Left:
     wrong: list[str] = []
     git = Git(folder)
     fsck = subprocess.run(
-        ["git", "fsck", "--strict", "--no-dangling"], cwd=folder, capture_output=True, text=True,
+        ["git", "fsck", "--strict", "--no-dangling"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
         check=False,
     )
     if fsck.returncode != 0 or "error" in fsck.stderr:
@@ -283,44 +295,56 @@ def look(folder: Path) -> Left:
 
 
 def _decisions(repo: Repo, tip: str, wrong: list[str]) -> dict[str, list[str]]:
-    """By task: what was decided, without the attempts that were interrupted."""
+    """By title of the task: what was decided, without the attempts that were interrupted."""
     titles: dict[str, str] = {}
     found: dict[str, list[str]] = {}
-    since_claim: dict[str, int] = {}
-    closed: dict[str, int] = {}
-    owners: dict[str, str] = {}
+    before_claim: dict[str, int] = {}
+    of_item: dict[str, str] = {}
     for entry in read_entries(repo, tip):
         record = entry.record
-        run = getattr(record, "run", None) or owners.get(getattr(record, "item", ""), "")
+        run = getattr(record, "run", None) or of_item.get(getattr(record, "item", ""), "")
+        if isinstance(record, Opened):
+            titles[run] = record.title
+        elif isinstance(record, Held):
+            of_item[record.item] = run
         title = titles.get(run, "")
-        line = f"{record.kind}"
-        match record:
-            case Opened():
-                title = titles[run] = record.title
-            case Claimed():
-                since_claim[run] = len(found[title])
-                line += f" {record.stage}"
-            case Finished():
-                if record.facts and record.facts.outcome is FailureClass.INTERRUPTED:
-                    del found[title][since_claim[run] :]
-                    continue
-                outcome = record.facts.outcome if record.facts else ""
-                line += f" {record.stage} {outcome} {record.action} {record.rule} {record.to}"
-            case Held():
-                owners[record.item] = run
-                line += f" {record.item_kind} {record.rule}"
-            case Resolved():
-                line += f" {record.decision} {record.who}"
-            case Closed():
-                line += f" {record.outcome}"
-                closed[title] = closed.get(title, 0) + 1
-            case Noted():
-                line += f" {record.topic}"
-                if record.topic is Topic.LANDING and title in closed:
-                    wrong.append(f"{title}: a landing after the end")
-        found.setdefault(title, []).append(line)
-    wrong += [f"{title!r} was closed {count} times" for title, count in closed.items() if count > 1]
+        lines = found.setdefault(title, [])
+        if isinstance(record, Claimed):
+            before_claim[run] = len(lines)
+        if isinstance(record, Finished) and _interrupted(record):
+            del lines[before_claim[run] :]
+        else:
+            lines.append(_line(record))
+    for title, lines in found.items():
+        closed = [number for number, line in enumerate(lines) if line.startswith("closed")]
+        if closed not in ([], [len(lines) - 1]):
+            wrong.append(f"{title!r} was closed and went on: {lines}")
     return found
+
+
+def _interrupted(record: Finished) -> bool:
+    return record.facts is not None and record.facts.outcome is FailureClass.INTERRUPTED
+
+
+def _line(record: AnyRecord) -> str:
+    """A record without what may differ between two runs: times, ids, numbers of attempts."""
+    match record:
+        case Claimed():
+            parts = [record.stage]
+        case Finished():
+            outcome = record.facts.outcome if record.facts else "-"
+            parts = [record.stage, outcome, record.action, record.rule, record.to]
+        case Held():
+            parts = [record.item_kind, record.rule]
+        case Resolved():
+            parts = [record.decision, record.who]
+        case Closed():
+            parts = [record.outcome]
+        case Noted():
+            parts = [record.topic]
+        case _:
+            parts = []
+    return " ".join([record.kind, *parts])
 
 
 def _landings(repo: Repo, git: Git, tip: str, wrong: list[str]) -> list[str]:
@@ -334,7 +358,11 @@ def _landings(repo: Repo, git: Git, tip: str, wrong: list[str]) -> list[str]:
     }
     if {commit for commit, _ in landings} != closed:
         wrong.append(f"landed on main: {landings}; closed: {closed}")
-    wrong += [f"{commit} is not on main" for commit in closed if not is_ancestor(repo, commit, git("rev-parse", "main"))]
+    wrong += [
+        f"{commit} is not on main"
+        for commit in closed
+        if not is_ancestor(repo, commit, git("rev-parse", "main"))
+    ]
     subjects = [subject for _, subject in landings]
     if len(set(subjects)) != len(subjects):
         wrong.append(f"landed twice: {subjects}")
@@ -342,7 +370,7 @@ def _landings(repo: Repo, git: Git, tip: str, wrong: list[str]) -> list[str]:
 
 
 #: Lock files of lifeos's own stay: the kernel releases them. So does what is kept on purpose.
-STAYS = {"tick.lock", "refs.lock", "git.lock", "ledger.lock", "checkout.lock", "bundles.lock"}
+STAYS = {"tick.lock", "refs.lock", "git.lock", "ledger.lock", "checkout.lock"}
 
 
 def _leftovers(folder: Path) -> Iterator[str]:
@@ -354,7 +382,14 @@ def _leftovers(folder: Path) -> Iterator[str]:
     for name in ("bundles", "work", "checkout-stage", "quarantine"):
         kept = sorted((private / name).iterdir()) if (private / name).is_dir() else []
         yield from (f"left behind: {path}" for path in kept)
-    for pattern in ("checkout-intent*", "ref-owner*", "index-owner*", "ignore-*", "*.new", "cache/*.new"):
+    for pattern in (
+        "checkout-intent*",
+        "ref-owner*",
+        "index-owner*",
+        "ignore-*",
+        "*.new",
+        "cache/*.new",
+    ):
         yield from (f"left behind: {path}" for path in sorted(private.glob(pattern)))
     for path in sorted(folder.rglob(".lifeos-*")):
         yield f"left behind: {path}"
@@ -379,11 +414,11 @@ def live_through(scene: Path, place: Path, point: Point, wanted: Left | None) ->
     for number, kill_at in enumerate(point.kills):
         sequence = Sequence(start + 60 * number, f"{number + 1}")
         log = place / f"killed-{number}.log"
-        status, said = in_child(lambda s=sequence, k=kill_at: tick(folder, Trace(k), s), log)  # type: ignore[misc]  # bound now
+        status, said = in_child(partial(tick, folder, Trace(kill_at), sequence), log)
         if status not in (-signal.SIGKILL, 0):
             wrong.append(f"tick {number} was not killed but ended with {status}: {said}")
     sequence = Sequence(start + 60 * len(point.kills), "f")
-    status, said = in_child(lambda: tick(folder, Trace(), sequence), place / "next.log")
+    status, said = in_child(partial(tick, folder, Trace(), sequence), place / "next.log")
     if status != 0:
         return [*wrong, f"the next tick ended with {status}: {said}"]
     left = look(folder)
@@ -394,7 +429,7 @@ def live_through(scene: Path, place: Path, point: Point, wanted: Left | None) ->
             if name != "wrong" and mine != value:
                 wrong.append(f"{name}: {mine!r} instead of {value!r}")
     tip = Git(folder)("rev-parse", "main", "lifeos/ledger")
-    status, again = in_child(lambda: tick(folder, Trace(), sequence), place / "again.log")
+    status, again = in_child(partial(tick, folder, Trace(), sequence), place / "again.log")
     if status != 0 or again.strip() != said.strip():
         wrong.append(f"one more tick says {again!r} ({status}) instead of {said!r}")
     if Git(folder)("rev-parse", "main", "lifeos/ledger") != tip:
@@ -451,7 +486,7 @@ def campaign(
         log = place / f"worker-{worker}.json"
         child = os.fork()
         if child == 0:
-            _be_child(lambda w=worker: _work(scene, place, listed[w::workers], wanted), log)  # type: ignore[misc]  # bound now
+            _be_child(partial(_work, scene, place, listed[worker::workers], wanted), log)
         children[child] = log
     wrong: list[str] = []
     for child, log in children.items():

@@ -60,6 +60,8 @@ def build(arguments: list[str]) -> int:
         if code is None:
             raise
         return code
+    if result == Exit.INTERRUPTED:
+        raise KeyboardInterrupt  # what typer made of it; the boundary says what is so
     return int(result) if isinstance(result, int) else int(Exit.OK)
 
 
@@ -67,7 +69,7 @@ def _click_error(error: Exception) -> int | None:
     """The exit code of click's own errors (wrong arguments), shown its way; else None."""
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if type(error).__name__ == "Abort":
-        return int(Exit.INTERRUPTED)
+        raise KeyboardInterrupt from error
     if code is None or isinstance(getattr(error, "fix", None), str):
         return None
     if show is not None:

@@ -132,7 +132,7 @@ def transition_of(entry: Entry) -> Transition:
     )
 
 
-def _details(record: AnyRecord) -> Iterator[str]:  # noqa: C901  (one arm a kind of record)
+def _details(record: AnyRecord) -> Iterator[str]:
     from lifeos.core.records import Claimed, Closed, Finished, Held, Noted, Opened, Resolved
 
     match record:

@@ -110,7 +110,9 @@ def _unwise(checks: tuple[object, ...], approvers: tuple[object, ...]) -> list[P
     found = []
     if not checks:
         place = Place(".lifeos/config.yaml")
-        found.append(Problem(place, "no checks: nothing but the review judges the work", "add some"))
+        found.append(
+            Problem(place, "no checks: nothing but the review judges the work", "add some")
+        )
     if not approvers:
         place = Place("policies/approvals.yaml")
         found.append(Problem(place, "no approvers: nobody can answer", "name yourself there"))

@@ -82,9 +82,7 @@ def _none(repo: Repo, *, seen: str | None) -> None:
             f"the branch lifeos/ledger is gone, and this clone has seen it at {seen[:12]}",
             f"git update-ref refs/heads/lifeos/ledger {seen}",
         )
-    remote = next(
-        (n for n in repo.refs.list("refs/remotes/") if n.endswith("/lifeos/ledger")), ""
-    )
+    remote = next((n for n in repo.refs.list("refs/remotes/") if n.endswith("/lifeos/ledger")), "")
     if remote:
         short = remote.removeprefix("refs/remotes/")
         raise UsageError("the ledger is not here yet", f"git branch lifeos/ledger {short}")

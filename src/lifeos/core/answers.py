@@ -66,6 +66,28 @@ def item_of(name: str) -> str | None:
     return item if _ID.fullmatch(item) else None
 
 
+def stray_answer(name: str, *, folder: bool = False) -> Refusal | None:
+    """Why something in the queue folder that a person may take for an answer is none.
+
+    None for what is an answer by its name, and for what nobody takes for one. The name is shown
+    with escapes: what makes it another one may not be visible.
+    """
+    if not folder and (item_of(name) is not None or "approval" not in name.lower()):
+        return None
+    shown = ascii(name)[1:-1][:120]
+    if folder:
+        return Refusal(
+            shown,
+            "it is in a folder of its own",
+            f"answers lie in {QUEUE} itself: move the files there, or remove the folder",
+        )
+    return Refusal(
+        shown,
+        f"its name is not the id of a queue item with {_SUFFIX} behind it",
+        "lifeos queue lists what is open; rename the file, or remove it from main",
+    )
+
+
 # --- the file ---------------------------------------------------------------------------------
 
 

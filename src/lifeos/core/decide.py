@@ -461,6 +461,7 @@ def _held(
         about=about,
         edited=edited,
         expires_at=_expires(snapshot, facts, now),
+        main=facts.main,
     )
 
 

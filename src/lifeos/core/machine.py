@@ -205,7 +205,6 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
 }
 
 
-
 def effects(kind: ItemKind, stage: Stage | None) -> Mapping[Decision, str]:
     """What each possible answer to an item does, in words. Before the landing, more plainly."""
     if kind is ItemKind.STAGE_REVIEW and stage is Stage.CLOSE:
@@ -409,8 +408,7 @@ def _account(run: Run, record: Finished) -> Run:
         "claim": None,
         "usage": run.usage.plus(facts.usage),
         "last_n": {**run.last_n, record.stage: record.n},
-        "feedback": record.n if record.action is not Action.ADVANCE else 0,
-        "comment": "",
+        **_told(record),
     }
     if record.action is Action.PAUSE and (facts.stopped or facts.outcome in WAITS):
         counted = run.stage_attempts.get(record.stage, 0)
@@ -432,6 +430,18 @@ def _account(run: Run, record: Finished) -> Run:
     if facts.risk.rank > run.risk.rank:
         update["risk"] = facts.risk
     return run.model_copy(update=update)
+
+
+def _told(record: Finished) -> dict[str, object]:
+    """What the next attempt is told: what failed last, and what a person said.
+
+    A rework that begins at the plan is still a rework when it is built, so both stay until a
+    build has succeeded.
+    """
+    if record.action is not Action.ADVANCE:
+        return {"feedback": record.n}
+    built = STAGES.index(record.stage) >= STAGES.index(Stage.BUILD)
+    return {"feedback": 0, "comment": ""} if built else {}
 
 
 def _failed(run: Run, record: Finished, failure: FailureClass) -> dict[str, object]:
@@ -467,6 +477,8 @@ def _act(run: Run, record: Finished) -> Run:
         case Action.REWORK:
             update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
             update.update(retries={}, errors=(), landing=None, approved_on="", accepted="")
+            if record.stage is Stage.CLOSE:
+                update["work"] = ""  # what did not fit main as it is now is built on it anew
         case Action.WAIVE | Action.ESCALATE:
             update.update(status=RunStatus.ASKING, exceptions=run.exceptions + 1)
         case Action.PAUSE:
@@ -500,6 +512,7 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         on_approve=on_approve,
         about=record.about,
         edited=record.edited,
+        main=record.main,
     )
     return snapshot.model_copy(update={"items": {**snapshot.items, item.id: item}})
 
@@ -608,12 +621,12 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
     update: dict[str, object] = {"status": RunStatus.ASKING if run.ask else RunStatus.READY}
     match item.kind:
         case ItemKind.STAGE_REVIEW if run.stage is Stage.CLOSE:
-            update["approved_on"] = record.main
+            # What was looked at is main as it was when the question was asked: what came after
+            # that, even before the answer did, nobody was asked about.
+            update["approved_on"] = item.main or record.main
         case ItemKind.WAIVER:
             failure = _waived_class(item.rule)
-            waiver = Waiver(
-                item=item.id, subject=item.subject, failure=failure, work=run.work
-            )
+            waiver = Waiver(item=item.id, subject=item.subject, failure=failure, work=run.work)
             update["waivers"] = (*run.waivers, waiver)
         case ItemKind.BUDGET:
             update.update(_granted(run, item, record.at))

@@ -156,6 +156,7 @@ class Held(Record):
     about: str = ""
     edited: TaskText | None = None
     expires_at: int | None = None
+    main: str = ""  # the commit of main that the question was asked on
 
 
 class Resolved(Record):
@@ -277,7 +278,8 @@ def subject(record: AnyRecord) -> str:
 
 def format_message(record: AnyRecord, title: str, prose: str = "") -> str:
     """The whole commit message. Title and prose may be foreign: they are cleaned here."""
-    parts = [one_line(title) or record.kind]
+    title = one_line(title) or record.kind
+    parts = [f"> {title}" if title.startswith(PREFIX) else title]
     body = for_commit(prose)
     if body:
         parts.append(body)

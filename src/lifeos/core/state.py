@@ -181,6 +181,7 @@ class Item(Frozen):
     on_approve: OnApprove = OnApprove.AGAIN
     about: str = ""  # the digest of the new set, or of the task's new text
     edited: TaskText | None = None  # the task's new text, if the item is about that
+    main: str = ""  # the commit of main that it was asked on
 
 
 class Spend(Frozen):

@@ -62,9 +62,7 @@ def about(
                 return
 
 
-def _concerns(
-    record: AnyRecord, runs: Sequence[str], items: Collection[str], task: str
-) -> bool:
+def _concerns(record: AnyRecord, runs: Sequence[str], items: Collection[str], task: str) -> bool:
     of_run = getattr(record, "run", None) in runs
     of_item = getattr(record, "item", "") in items
     return of_run or of_item or bool(task and getattr(record, "task", "") == task)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from lifeos import strict_yaml
-from lifeos.core.answers import AnswerFile, Refusal, item_of, read_answer
+from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, item_of, read_answer, stray_answer
 from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer
 from lifeos.core.decide import Answer, Facts, subject_of
 from lifeos.core.policy import NO_REMOTE, Approvals
 from lifeos.core.state import Item
-from lifeos.model import ItemKind, Trust
+from lifeos.model import Decision, ItemKind, Trust
 from lifeos.store.history import introducing
 from lifeos.store.signature import verify
 from lifeos.tick.context import Context
 from lifeos.tick.reading import QUEUE, Main, queue_files
 
 _REGULAR = ("100644", "100755")
+_FOLDER = "040000"
 
 
 def read_answers(
@@ -25,16 +27,30 @@ def read_answers(
     """The answers on main that count, and why each other one does not."""
     answers: list[Answer] = []
     refusals: list[Refusal] = []
-    for name, (mode, oid) in queue_files(ctx.repo, main.tree).items():
-        named = item_of(name)
-        if named is None:
-            continue
-        judged = _judged(ctx, main, name, _open_item(ctx, named), mode, oid, contents)
+    files = queue_files(ctx.repo, main.tree)
+    named = Counter(item.lower() for name in files if (item := item_of(name)))
+    for name, (mode, oid) in files.items():
+        judged = stray_answer(name, folder=mode == _FOLDER)
+        if judged is None and (item := item_of(name)):
+            judged = _judged(ctx, main, name, _open_item(ctx, item), mode, oid, contents)
+            if named[item.lower()] > 1:
+                judged = _only_rejects(judged)
         if isinstance(judged, Refusal):
             refusals.append(judged)
-        else:
+        elif judged is not None:
             answers.append(judged)
     return tuple(answers), tuple(refusals)
+
+
+def _only_rejects(judged: Answer | Refusal) -> Answer | Refusal:
+    """Of an item that several files answer (in other letters' case): only a rejection counts."""
+    if isinstance(judged, Refusal) or judged.decision is Decision.REJECT:
+        return judged
+    return Refusal(
+        judged.item,
+        "another file answers the same question, under a name that differs in case",
+        f"leave one of them in {QUEUE}, and remove the other",
+    )
 
 
 def _open_item(ctx: Context, named: str) -> Item | None:
@@ -73,6 +89,10 @@ def _said(ctx: Context, name: str, item: str, mode: str, oid: str) -> AnswerFile
     if mode not in _REGULAR:
         fix = f"remove it, and answer again: lifeos approve {item} (or revise, reject)"
         return Refusal(item, "it is a link, a submodule or a folder, not a regular file", fix)
+    ((_, size),) = ctx.repo.objects.kinds_sizes([oid])
+    if size > FILE_LIMIT:
+        fix = f"write it with: lifeos approve {item} (or revise, reject)"
+        return Refusal(item, f"the file has {size} bytes; at most {FILE_LIMIT} are read", fix)
     data = ctx.repo.objects.read(oid)[1]
     document = strict_yaml.read(data, f"{QUEUE}/{name}")
     if document.problems:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lifeos.core.records import Claimed, Closed, Noted, Topic
 from lifeos.core.judge import landing_checkpoint
+from lifeos.core.records import Claimed, Closed, Noted, Topic
 from lifeos.model import CloseOutcome, Stage
 from lifeos.store.history import changed_paths, is_ancestor, lifeos_commits
 from lifeos.store.ledger import Entry
 from lifeos.store.merge import merge
 from lifeos.store.objects import Commit
+from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup
 from lifeos.tick.audit import Audit
 from lifeos.tick.reading import BACKLOG, QUEUE
@@ -38,6 +39,7 @@ def check_landing(audit: Audit, entry: Entry) -> None:
     if isinstance(record, Noted) and record.topic is Topic.LANDING and record.run:
         audit.landings[record.run] = record
         audit.noted.add(record.commit)
+        audit.works.update(second_parent(audit.repo, record.commit))
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
         if audit.main is not None and not _on_main(audit, record.commit):
             audit.find(entry.commit, f"{record.commit[:12]}, which took it back, is not on main")
@@ -48,6 +50,14 @@ def check_landing(audit: Audit, entry: Entry) -> None:
             audit.find(entry.commit, f"{record.run} landed {landed}, which was not noted")
         elif audit.main is not None:
             _landed(audit, entry, noted)
+
+
+def second_parent(repo: Repo, commit: str) -> tuple[str, ...]:
+    """The pure work of a landing; nothing for what is no landing, or not here."""
+    try:
+        return repo.objects.commit(commit).parents[1:]
+    except (KeyError, ValueError):
+        return ()
 
 
 def _on_main(audit: Audit, commit: str) -> bool:
@@ -74,7 +84,6 @@ def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterat
         yield "is not the landing that was noted"
         return
     work = audit.repo.objects.commit(commit.parents[1])
-    audit.works.add(work.oid)
     run = audit.snapshot.runs.get(noted.run or "")
     if run is not None and (work.tree, work.parents) != (run.work, (run.base,)):
         yield "does not land the work that was built"

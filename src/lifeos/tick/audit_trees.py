@@ -81,6 +81,8 @@ def differences(
     objects: Objects, old: str | None, new: str | None, prefix: str = ""
 ) -> Iterator[Difference]:
     """What differs between two trees of the ledger; work trees and ended runs as a whole."""
+    if old == new:
+        return
     before = {entry.name: entry for entry in read_tree(objects, old)} if old else {}
     after = {entry.name: entry for entry in read_tree(objects, new)} if new else {}
     for name in sorted(before.keys() | after.keys()):

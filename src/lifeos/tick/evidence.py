@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from lifeos.checks import AcceptanceResult, Ground, run_acceptance, run_checks
-from lifeos.core.canonical import digest_of
+from lifeos.core.canonical import Json, digest_of
 from lifeos.core.checkreport import CheckReport, CheckStatus
 from lifeos.core.records import CheckFact
 from lifeos.model import FailureClass, Frozen
 from lifeos.prepare import Prepared, Workshop, prepare
 from lifeos.tick.attempt import Job, Result, Site, base_tree, failed
+from lifeos.tick.reading import content_of
 
 
 class BaseEvidence(Frozen):
@@ -84,33 +86,50 @@ def acceptance(job: Job, place: Ground) -> tuple[AcceptanceResult, ...]:
 
 
 def base_evidence(site: Site, job: Job) -> BaseEvidence:
-    """The checks on the base. Run once for one tree, set of checks and environment."""
+    """The checks and the task's acceptance commands on the base, each run once for one content.
+
+    The checks are shared by all tasks that begin on it: lifeos's own marks change nothing there.
+    """
+    commands = acceptance_commands(job)
     config = job.governance.config
-    if not config.checks and not acceptance_commands(job):
+    if not config.checks and not commands:
         return BaseEvidence()
     tree = base_tree(site, job)
     environment = prepared(site, job, tree)
-    key = digest_of(
-        [
-            tree,
-            [check.model_dump_json() for check in config.checks],
-            [[text, command] for text, command in acceptance_commands(job)],
-            environment.digest,
-            site.sandbox.kind,
-            job.governance.envelope.limits.model_dump_json(),
-            sorted(site.handed_through(job.governance).items()),
-        ]
-    )
+    surroundings: list[Json] = [
+        content_of(site.repo, tree),
+        environment.digest,
+        site.sandbox.kind,
+        job.governance.envelope.limits.model_dump_json(),
+        [list(pair) for pair in sorted(site.handed_through(job.governance).items())],
+        [check.model_dump_json() for check in config.checks],
+    ]
+    place = ground(site, job, tree, tree, environment.folder)
+
+    def check() -> BaseEvidence:
+        site.progress("  checks on main, before anything is spent")
+        return BaseEvidence(report=run_checks(config.checks, place))
+
+    found = _remembered(site, digest_of(surroundings), check)
+    if not commands or not found.report.passed:
+        return found
+
+    def accept() -> BaseEvidence:
+        return BaseEvidence(acceptance=acceptance(job, place))
+
+    key = digest_of([*surroundings, [list(pair) for pair in commands]])
+    return found.model_copy(update={"acceptance": _remembered(site, key, accept).acceptance})
+
+
+def _remembered(site: Site, key: str, make: Callable[[], BaseEvidence]) -> BaseEvidence:
+    """What was found before, or is found now; a red base is looked at again each time."""
     path = site.folder / "cache" / f"base-{key}.json"
     try:
         return BaseEvidence.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValueError):
         pass  # not run yet, or a torn cache: it is only a cache, so run again
-    site.progress("  checks on main, before anything is spent")
-    place = ground(site, job, tree, tree, environment.folder)
-    report = run_checks(config.checks, place)
-    found = BaseEvidence(report=report, acceptance=acceptance(job, place))
-    if report.passed and not site.should_stop():
+    found = make()
+    if found.report.passed and not site.should_stop():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_bytes(found.to_json())

@@ -12,18 +12,18 @@ from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
 from lifeos.governance import governance_digest, load_set
 from lifeos.model import Stage
-from lifeos.store.history import brought_by, changed_paths, is_ancestor, removing
+from lifeos.store.history import brought_by, is_ancestor, removing
 from lifeos.store.lock import Owner, owner_is_dead, proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
 from lifeos.tick.context import Context
 from lifeos.tick.reading import (
-    BACKLOG,
     QUEUE,
     RULES,
     STOP,
     Main,
+    changed_by_people,
     content_of,
     governance_files,
     governance_key,
@@ -170,9 +170,7 @@ class Gatherer:
     def _changes(self, old: str, new: str) -> frozenset[str]:
         """Paths that main changed between two commits, lifeos's own bookkeeping left out."""
         if (old, new) not in self._moved:
-            paths = changed_paths(self.ctx.repo, old, new)
-            kept = {p for p in paths if p != BACKLOG and not p.startswith(f"{QUEUE}/")}
-            self._moved[old, new] = frozenset(kept)
+            self._moved[old, new] = changed_by_people(self.ctx.repo, old, new)
         return self._moved[old, new]
 
     def _approved(self) -> list[Run]:

@@ -29,7 +29,14 @@ from lifeos.tick.build import feedback_text, gather_evidence, verdict_of
 from lifeos.tick.context import Context
 from lifeos.tick.evidence import BaseEvidence
 from lifeos.tick.publish import trailers
-from lifeos.tick.reading import BACKLOG, Main, content_of, main_at, read_file
+from lifeos.tick.reading import (
+    BACKLOG,
+    Main,
+    changed_by_people,
+    content_of,
+    main_at,
+    read_file,
+)
 from lifeos.tick.work import work_commit
 
 TRIES = 3
@@ -52,6 +59,8 @@ def land(ctx: Context, site: Site, job: Job) -> Result | None:
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:
             return failed(FailureClass.CONFLICT, f"conflict with main: {merged.conflicts}")
+        if _to_be_asked_again(ctx, job, merged.main):
+            return failed(FailureClass.TOOL_ERROR, "main changed what was approved to land")
         failure = recheck(ctx, site, job, merged)
         if failure is not None:
             return failure
@@ -82,6 +91,16 @@ def _landing_edits(ctx: Context, main: Main, tree: str, marks: Marks) -> dict[st
     if leaf is not None and data is not None:
         edits[BACKLOG] = (leaf.mode, ctx.repo.objects.write_blob(marks.splice(data)))
     return edits
+
+
+def _to_be_asked_again(ctx: Context, job: Job, main: Main) -> bool:
+    """Whether main has moved under an approval, since it was decided that this run may land."""
+    if not job.run.approved_on:
+        return False
+    changed = changed_by_people(ctx.repo, job.run.approved_on, main.commit)
+    if job.governance.loop.reapprove is Overlap.ALWAYS:
+        return bool(changed)
+    return not changed.isdisjoint(job.run.paths)
 
 
 def require_clear(ctx: Context, merged: Merged) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from lifeos.core.answers import Refusal
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide, next_wake
 from lifeos.core.records import Resolved
@@ -76,6 +77,7 @@ class Tick:
         self.waiting: set[str] = set()  # runs whose landing something of the person's blocks
         self.taken: set[str] = set()  # items whose answer this tick took
         self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
+        self.refused: dict[str, Refusal] = {}  # by item: why its answer did not count
         self._sandbox: Sandbox | None = None
 
     @property
@@ -138,10 +140,10 @@ class Tick:
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while self.report.steps < STEPS:
-            self._collect()
-            gathered = self.gatherer.gather()
-            self._hear(gathered)
             try:
+                self._collect()
+                gathered = self.gatherer.gather()
+                self._hear(gathered)
                 busy = self._act(pool, gathered)
             except LedgerMoved:
                 self.ctx.ledger.catch_up()
@@ -158,9 +160,17 @@ class Tick:
         self.report.problems = (*gathered.problems, *gathered.tasks.backlog.problems)
         # An answer that this tick took lies there until its file is removed: no news.
         self.report.refusals = tuple(
-            str(refusal) for refusal in gathered.refusals if refusal.item not in self.taken
+            str(self._first_refusal(refusal))
+            for refusal in gathered.refusals
+            if refusal.item not in self.taken
         )
         self.report.main = gathered.facts.main
+
+    def _first_refusal(self, refusal: Refusal) -> Refusal:
+        """Why an answer does not count; once its question is gone, why it did not before that."""
+        if refusal.item in self.ctx.ledger.snapshot.items:
+            self.refused[refusal.item] = refusal
+        return self.refused.get(refusal.item, refusal)
 
     def _act(self, pool: ThreadPoolExecutor, gathered: Gathered) -> bool:
         """Perform what can be done now. Whether there was anything."""

@@ -67,6 +67,14 @@ def read_file(repo: Repo, tree: str, path: str) -> bytes | None:
     return repo.objects.read(leaf.oid)[1]
 
 
+def changed_by_people(repo: Repo, old: str, new: str) -> frozenset[str]:
+    """Paths that differ between two commits of main, lifeos's own bookkeeping left out."""
+    from lifeos.store.history import changed_paths
+
+    paths = changed_paths(repo, old, new)
+    return frozenset(p for p in paths if p != BACKLOG and not p.startswith(f"{QUEUE}/"))
+
+
 def queue_files(repo: Repo, tree: str) -> Mapping[str, tuple[str, str]]:
     """Mode and object id of everything under ``.lifeos/queue/``, by name."""
     folder = lookup(repo.objects, tree, QUEUE)

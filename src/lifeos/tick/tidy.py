@@ -7,6 +7,7 @@ by its own lock or owner. Bundles that are complete, and the quarantine, are nev
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,9 +44,7 @@ def _remove(path: Path) -> bool:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return True
-    try:
+    with contextlib.suppress(OSError, TooDeep):  # what can be removed is; the rest stays for now
         settle(path)
-    except (OSError, TooDeep):
-        pass  # somebody else's files: what can be removed is removed, the rest stays for now
     shutil.rmtree(path, ignore_errors=True)
     return not path.exists()

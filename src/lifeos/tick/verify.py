@@ -22,7 +22,7 @@ from lifeos.store.repo import Repo
 from lifeos.store.story import newest
 from lifeos.tick.audit import Audit, Finding
 from lifeos.tick.audit_answers import check_answer, check_item
-from lifeos.tick.audit_main import check_gate, check_landing, check_main
+from lifeos.tick.audit_main import check_gate, check_landing, check_main, second_parent
 from lifeos.tick.audit_trees import check_state, check_tree
 
 __all__ = ["Finding", "Verified", "main_of", "verify_ledger"]
@@ -117,7 +117,7 @@ def _broken(audit: Audit, tip: str, error: LedgerBroken) -> None:
         record = entry.record
         if isinstance(record, Noted) and record.topic is Topic.LANDING:
             audit.noted.add(record.commit)
-            audit.works.update(_second_parent(audit.repo, record.commit))
+            audit.works.update(second_parent(audit.repo, record.commit))
 
 
 def _readable(repo: Repo, tip: str) -> list[Entry]:
@@ -126,13 +126,6 @@ def _readable(repo: Repo, tip: str) -> list[Entry]:
         return list(newest(repo, tip, words=[f'"topic":"{Topic.LANDING}"']))
     except LedgerBroken:
         return []
-
-
-def _second_parent(repo: Repo, commit: str) -> tuple[str, ...]:
-    try:
-        return repo.objects.commit(commit).parents[1:]
-    except (KeyError, ValueError):
-        return ()
 
 
 def _transition(audit: Audit, entry: Entry) -> None:
