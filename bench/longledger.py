@@ -377,9 +377,3 @@ def _artifacts(run: str, stage: Stage, *, failed: bool) -> dict[str, bytes]:
         return {"feedback.md": f"test_failure: 1 test failed in {run}\n".encode()}
     return {}
 
-
-def new_repository(folder: Path, backlog: str = "") -> Repo:
-    """A repository set up for lifeos, with this text at the end of its backlog."""
-    from lifeos.initial import files as _unused  # noqa: F401
-
-    raise NotImplementedError

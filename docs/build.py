@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from lifeos.cli import COMMANDS
 from lifeos.core.diagram import page
-from lifeos.core.policy import FILES
+from lifeos.core.policy import FILES, Route
 from lifeos.errors import Exit
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -125,35 +125,45 @@ def _about_rules() -> str:
 
 
 def _settings(model: type[BaseModel], prefix: str) -> str:
-    rows = [f"| `{name}` | {default} | {text} |" for name, default, text in _fields(model, prefix)]
+    rows = [f"| `{n}` | {default} | {text} |" for n, default, text in _fields(model, None, prefix)]
     return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
 
 
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+def _fields(
+    model: type[BaseModel], values: BaseModel | None, prefix: str
+) -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of each setting; ``values`` are the group's own defaults."""
     for name, field in model.model_fields.items():
         text = " ".join((field.description or "").split()).replace("|", "\\|")
+        required = field.is_required() and values is None
+        value = getattr(values, name) if values else None
+        if values is None and not required:
+            value = field.get_default(call_default_factory=True)
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if isinstance(value, Route):
+            then = f"`retries: {value.retries}, then: {value.then}`"
+            wait = f", `backoff: {value.backoff}`" if value.backoff else ""
+            yield f"{prefix}{name}", then + wait, text
+        elif isinstance(value, BaseModel):
             yield f"{prefix}{name}", "", text
-            yield from _fields(inner, f"{prefix}{name}.")
-            continue
-        yield f"{prefix}{name}", _default(field), text
-        for argument in get_args(inner):
-            if isinstance(argument, type) and issubclass(argument, BaseModel):
-                yield from _fields(argument, f"{prefix}{name}[].")
+            yield from _fields(type(value), value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "(needed)" if required else _shown(value), text
+            for argument in get_args(inner):
+                if isinstance(argument, type) and issubclass(argument, BaseModel):
+                    yield from _fields(argument, None, f"{prefix}{name}[].")
 
 
-def _default(field: Any) -> str:  # noqa: ANN401 - pydantic's own object
-    if field.is_required():
-        return "(needed)"
-    value = field.get_default(call_default_factory=True)
+def _shown(value: object) -> str:
+    """A default, short enough for a cell."""
     if isinstance(value, tuple):
-        plain = [str(getattr(item, "value", item)) for item in value]
-        if any(isinstance(item, BaseModel) for item in value):
-            return "see the template"
-        return "`[" + ", ".join(plain) + "]`" if len(", ".join(plain)) < 80 else "see the template"
-    if isinstance(value, bool) or value is None:
-        return f"`{str(value).lower()}`" if value is not None else "`null`"
+        text = ", ".join(str(getattr(item, "value", item)) for item in value)
+        long = len(text) > 60 or any(isinstance(item, BaseModel) for item in value)
+        return "see the template" if long else f"`[{text}]`"
+    if value is None:
+        return "`null`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{getattr(value, 'value', value)}`"
 
 

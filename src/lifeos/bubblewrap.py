@@ -344,7 +344,8 @@ class _Start:
         """A file in memory for bubblewrap to read; gives its descriptor, as an argument."""
         descriptor = os.memfd_create("lifeos")
         self._open.add(descriptor)
-        os.write(descriptor, content)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)  # all of it or an error: half of the options confines half
         os.lseek(descriptor, 0, os.SEEK_SET)
         self.inherited.append(descriptor)
         return str(descriptor)

@@ -71,9 +71,7 @@ class LifeosError(Exception):
 
     exit_code: Exit = Exit.USAGE
 
-    def __init__(
-        self, message: str, fix: str = "", *, problems: tuple[Problem, ...] = ()
-    ) -> None:
+    def __init__(self, message: str, fix: str = "", *, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix

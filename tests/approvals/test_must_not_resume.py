@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     require("ssh-keygen", shutil.which("ssh-keygen") is not None, "apt-get install openssh-client")
     folder = tmp_path_factory.mktemp("keys")
     for name in PEOPLE:
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name]
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", f"{folder / name}"]
         subprocess.run(make, check=True, capture_output=True, timeout=30)
     return {name: folder / name for name in PEOPLE}
 
@@ -79,7 +79,7 @@ class Case(Scene):
     def by(
         self,
         who: str,
-        files: dict[str, bytes] | dict[str, str] | dict[str, str | bytes | None],
+        files: Mapping[str, str | bytes | None] | Mapping[str, bytes] | Mapping[str, str],
         *options: str,
         **names: str,
     ) -> str:
@@ -122,7 +122,7 @@ def _at_review(folder: Path, trust: Trust, keys: dict[str, Path]) -> Case:
     scene.trust, scene.keys = trust, keys
     if trust is Trust.SIGNATURE:
         # The task brings commands: they count as an approver's if she signed the commit.
-        scene.as_somebody(scene.git, ANN, ANN, *signing(keys["ann"]))(
+        scene.as_somebody(ANN, ANN, *signing(keys["ann"]))(
             "commit", "--quiet", "--amend", "--no-edit", "-S"
         )
     scene.tick()
@@ -300,7 +300,7 @@ def test_expired_key(case: Case, tmp_path: Path) -> None:
     key = tmp_path / "ann"
     for suffix in ("", ".pub"):
         shutil.copy(f"{case.keys['ann']}{suffix}", f"{key}{suffix}")
-    make = ["ssh-keygen", "-q", "-s", case.keys["ca"], "-I", "ann", "-n", ANN]
+    make = ["ssh-keygen", "-q", "-s", f"{case.keys['ca']}", "-I", "ann", "-n", ANN]
     subprocess.run(
         [*make, "-V", "20200101:20200102", f"{key}.pub"], check=True, capture_output=True
     )

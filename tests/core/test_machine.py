@@ -24,6 +24,7 @@ from lifeos.core.machine import (
     TABLE,
     add_spend,
     apply,
+    effects,
     next_stage,
 )
 from lifeos.core.policy import Progress
@@ -1027,3 +1028,46 @@ def test_days_and_months_roll_over_at_midnight_utc(
     first = add_spend(Spend(), START, 2.0)
     spend = add_spend(first, at, 1.0)
     assert (spend.day_cost, spend.month_cost) == (day_cost, month_cost)
+
+
+@pytest.mark.parametrize("granted", [False, True])
+def test_what_did_not_fit_main_is_built_anew_on_main(granted: bool) -> None:
+    """Whether the policy reworks by itself or a person has it reworked: not on the old base."""
+    table = routes(conflict=(0 if granted else 1, "escalate"))
+    story = Story(rules(routing=table)).open().until(Stage.CLOSE).step().answer()
+    assert story.run.work
+    story.attempt(FailureClass.CONFLICT)
+    if granted:
+        story.step().answer()
+    assert (story.run.stage, story.run.work, story.run.approved_on) == (Stage.PLAN, "", "")
+
+
+@pytest.mark.parametrize("asked_on", ["main3", ""])
+def test_an_approval_is_of_main_as_it_was_when_it_was_asked(asked_on: str) -> None:
+    """What main got between the question and the answer, nobody was asked about."""
+    story = Story().open().until(Stage.CLOSE)
+    story.hold("stage_review", "autonomy:supervised", main=asked_on).answer(main="main4")
+    assert story.run.approved_on == (asked_on or "main4")
+
+
+def test_what_was_said_is_told_until_a_build_has_succeeded() -> None:
+    """A rework that begins at the plan is still the same rework when it is built."""
+    story = Story().open().until(Stage.BUILD_REVIEW).attempt(FailureClass.UNKNOWN).step()
+    failed_at = story.run.last_n[Stage.BUILD_REVIEW]
+    story.answer(Decision.REVISE, comment="simpler")
+    story.until(Stage.BUILD)
+    assert (story.run.comment, story.run.feedback) == ("simpler", failed_at)
+    story.attempt()
+    assert (story.run.comment, story.run.feedback) == ("", 0)
+
+
+@pytest.mark.parametrize("kind", ItemKind)
+@pytest.mark.parametrize("stage", [*Stage, None])
+def test_the_words_for_the_answers_are_there_for_each_of_them(
+    kind: ItemKind, stage: Stage | None
+) -> None:
+    """Before the landing they say that it is the landing; everywhere else what the table says."""
+    landing_words = kind is ItemKind.STAGE_REVIEW and stage is Stage.CLOSE
+    said = effects(kind, stage)
+    assert said.keys() == ANSWERS[kind].keys()
+    assert (said == ANSWERS[kind]) != landing_words

@@ -328,6 +328,7 @@ def _interrupted(record: Finished) -> bool:
 
 def _line(record: AnyRecord) -> str:
     """A record without what may differ between two runs: times, ids, numbers of attempts."""
+    parts: list[str] = []
     match record:
         case Claimed():
             parts = [record.stage]
@@ -343,7 +344,7 @@ def _line(record: AnyRecord) -> str:
         case Noted():
             parts = [record.topic]
         case _:
-            parts = []
+            pass
     return " ".join([record.kind, *parts])
 
 

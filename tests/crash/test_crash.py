@@ -5,12 +5,29 @@ What may differ from a tick that nobody killed are attempts recorded as interrup
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crash_driver import Left, Point, approve, build, campaign, in_child, plain, sample, whole_run
+from cli_scene import scene
+from crash_driver import (
+    Left,
+    Point,
+    Sequence,
+    Trace,
+    approve,
+    build,
+    campaign,
+    in_child,
+    plain,
+    sample,
+    tick,
+    whole_run,
+)
+
+from conftest import EPOCH
+from lifeos.model import Stage
 
 pytestmark = pytest.mark.sandbox
 
@@ -56,7 +73,7 @@ def story(tmp_path: Path) -> Story:
     return Story(first, last)
 
 
-def lived_through(stretch: Stretch, place: Path, points: Sequence[Point]) -> None:
+def lived_through(stretch: Stretch, place: Path, points: list[Point]) -> None:
     """All of these points end as if nothing had happened."""
     place.mkdir()
     print(f"{len(points)} of {len(stretch.events)} points")  # noqa: T201 - shown with -s, and on failure
@@ -89,6 +106,21 @@ def test_killed_and_its_successor_too(story: Story, tmp_path: Path) -> None:
         for second in (3, 25, 60)
     ]
     lived_through(story.last, tmp_path / "points", points)
+
+
+def test_broken_off_and_tried_again_in_one_process(tmp_path: Path) -> None:
+    """A claim of this very process that it does not carry any more is nobody's: no lease to wait for."""
+    mine = scene(tmp_path / "repo")
+
+    def full(event: str) -> None:
+        if event == "bundle:before:index":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        tick(mine.folder, full, Sequence(EPOCH + 2_000, "1"))
+    assert tick(mine.folder, Trace(), Sequence(EPOCH + 2_100, "2")) == "nothing to do"
+    assert mine.finished(Stage.DESIGN) == ["interrupted retry retries_left", "ok advance success"]
+    mine.landed()
 
 
 @pytest.mark.long

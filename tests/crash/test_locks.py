@@ -80,7 +80,7 @@ def test_left_by_a_killed_git(
     assert (mine.folder / ".git" / lock).exists()
     code, _, messages = mine.run("tick")
     assert code == 0, messages
-    assert not list((mine.folder / ".git").glob("**/*.lock")) or not _of_git(mine.folder)
+    assert not _of_git(mine.folder)
     mine.landed()
 
 
@@ -138,12 +138,10 @@ def test_held_by_the_living(tmp_path: Path, what: str) -> None:
     mine.landed()
 
 
-def test_a_living_lifeos_is_not_mistaken_for_a_dead_one(tmp_path: Path) -> None:
-    """While its git hangs in a transaction, its lock files stay; the second tick exits 75."""
+def test_two_ticks_at_once(tmp_path: Path) -> None:
+    """One works, the other says so or finds nothing to do; the task lands once."""
     mine = scene(tmp_path / "repo")
-    assert mine.run("tick", "--max-tasks", "0")[0] == 0
-    first = mine.start("tick")
-    second = mine.start("tick")
-    codes = sorted([end_of(first)[0], end_of(second)[0]])
+    both = [mine.start("tick"), mine.start("tick")]
+    codes = sorted(end_of(process)[0] for process in both)
     assert codes in ([0, 0], [0, 75])
     mine.landed()

@@ -65,7 +65,7 @@ def command(
     if json:
         show_json("cancel", data)
     else:
-        show(_text(data, found.name))
+        show(_text(data))
     return Exit.OK
 
 
@@ -110,11 +110,12 @@ def _commit(here: Here, task: Task, why: str) -> str:
     return where.commit(plan, message, splices={BACKLOG: cancelled})
 
 
-def _text(data: CancelData, name: str) -> str:
+def _text(data: CancelData) -> str:
+    name = f"{data.task} {data.title}".strip()
     if data.commit is None:
-        lines = [f"would cancel {name}: {data.title}"]
+        lines = [f"would cancel {name}"]
     else:
-        lines = [f"cancelled {name}: {data.title}"]
+        lines = [f"cancelled {name}"]
         lines.append(f"committed {data.commit[:12]} on {data.branch}")
     if data.not_pushed and data.commit:
         lines.append(data.not_pushed)

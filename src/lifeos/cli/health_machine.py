@@ -104,8 +104,8 @@ def leftovers(repo: Repo) -> Iterator[Line]:
         number = len(list(folder.iterdir())) if folder.is_dir() else 0
         if number and not (at_work and name != "quarantine"):
             found = True
-            fix = fix or f"look at them; then rm -r {folder}"
-            yield warn("left over", f"{number} in {folder}: {what}", fix)
+            todo = fix or f"look at them; then rm -r {folder}"
+            yield warn("left over", f"{number} in {folder}: {what}", todo)
     if not found:
         yield ok("left over", "nothing from ended attempts")
 

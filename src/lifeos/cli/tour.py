@@ -36,7 +36,8 @@ class Greeting(unittest.TestCase):
     def test_it_names_whom_it_greets(self) -> None:
         self.assertEqual(greeting("Ada"), "Hello, Ada!")
 '''
-_TASK = """# Backlog
+_PROOF = "from greet import greeting; assert greeting('') == 'Hello, stranger!'"
+_TASK = f"""# Backlog
 
 ## P0
 
@@ -52,7 +53,7 @@ _TASK = """# Backlog
   ```
 
   Acceptance:
-  - [ ] a nameless guest is a stranger: `python3 -c "from greet import greeting; assert greeting('') == 'Hello, stranger!'"`
+  - [ ] a nameless guest is a stranger: `python3 -c "{_PROOF}"`
 """
 _CHECKS = """checks:
   - name: tests

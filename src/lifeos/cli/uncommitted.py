@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lifeos.core.policy import is_governance
 from lifeos.model import Frozen
 from lifeos.store.trees import lookup, walk
-from lifeos.tick.reading import BACKLOG, read_file
+from lifeos.tick.reading import BACKLOG, main_at, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,18 +31,32 @@ class Uncommitted(Frozen):
 
 
 def uncommitted(here: Here) -> Uncommitted:
-    """Compare backlog and rules of the work tree with main's."""
+    """Compare backlog and rules of the work tree with main's.
+
+    A work tree that is only behind main is compared with what it has checked out.
+    """
     root = here.repo.work_tree
     if root is None:
         return Uncommitted()
     head = here.repo.refs.head() or ""
-    mine, theirs = _file(root / BACKLOG), read_file(here.repo, here.main.tree, BACKLOG)
-    files = _rules(here, root)
+    tree = _compared(here, head)
+    mine, theirs = _file(root / BACKLOG), read_file(here.repo, tree, BACKLOG)
+    files = _rules(here, tree, root)
     tasks = 0
     if _lines(mine) != _lines(theirs):
         files = (BACKLOG, *files)
         tasks = _differing(here, mine or b"", theirs or b"")
     return Uncommitted(tasks=tasks, files=files, branch=head.removeprefix("refs/heads/"))
+
+
+def _compared(here: Here, head: str) -> str:
+    from lifeos.store.history import is_ancestor
+
+    commit = here.repo.refs.head_id()
+    if head == here.main_ref or commit is None:
+        return here.main.tree
+    behind = is_ancestor(here.repo, commit, here.main.commit)
+    return main_at(here.repo, commit).tree if behind else here.main.tree
 
 
 def _file(path: Path) -> bytes | None:
@@ -68,12 +82,12 @@ def _keys(backlog: Backlog) -> Counter[tuple[str, str, str, int]]:
     return Counter((task.id, task.digest, task.mark.value, task.priority) for task in backlog.tasks)
 
 
-def _rules(here: Here, root: Path) -> tuple[str, ...]:
+def _rules(here: Here, tree: str, root: Path) -> tuple[str, ...]:
     """The files of governance that differ, are new, or are gone in the work tree."""
     objects = here.repo.objects
     on_main = {}
     for top in _TOPS:
-        folder = lookup(objects, here.main.tree, top)
+        folder = lookup(objects, tree, top)
         if folder is not None and folder.mode == "040000":
             on_main.update({f"{top}/{leaf.path}": leaf.oid for leaf in walk(objects, folder.oid)})
     here_now = {

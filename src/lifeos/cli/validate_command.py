@@ -178,12 +178,14 @@ def _text(data: ValidateData) -> str:
         for one in problems:
             place = Place(one.file, one.line, one.column)
             lines.append(f"{kind}: {Problem(place, one.message, one.fix)}")
-    files = len(data.files)
-    counted = f"{files} file{'' if files == 1 else 's'}, {data.tasks} task{'' if data.tasks == 1 else 's'}"
+    counted = f"{_number(len(data.files), 'file')}, {_number(data.tasks, 'task')}"
     if data.good:
         lines.append(f"good: {counted}; lifeos reads them from commits on main")
     else:
-        many = len(data.errors)
-        lines.append(f"{many} error{'' if many == 1 else 's'} in {counted}")
+        lines.append(f"{_number(len(data.errors), 'error')} in {counted}")
         lines.append("next: mend them, then lifeos validate again")
     return "\n".join(lines)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

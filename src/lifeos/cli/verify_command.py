@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -74,7 +74,7 @@ def command(
     return Exit.OK if data.good else Exit.FAILED
 
 
-def _none(repo: Repo, *, seen: str | None) -> None:
+def _none(repo: Repo, *, seen: str | None) -> NoReturn:
     if seen is not None:
         from lifeos.errors import LedgerBroken
 
@@ -147,6 +147,6 @@ def _print(data: VerifyData) -> None:
     many = len(data.findings)
     show(
         f"{many} finding{'' if many == 1 else 's'}: do not trust what was recorded from there on\n"
-        f"next: lifeos show {data.findings[0].commit[:12]}, git show {data.findings[0].commit[:12]};"
-        " compare with another clone: git fetch OTHER lifeos/ledger"
+        f"next: git show {data.findings[0].commit[:12]}; then compare with another clone:"
+        " git fetch OTHER lifeos/ledger"
     )

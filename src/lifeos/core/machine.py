@@ -641,6 +641,8 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
             update.update(accepted=run.work, trees=())
         case OnApprove.REWORK:
             update.update(stage=_from_plan(run.stage), landing=None, approved_on="", accepted="")
+            if run.stage is Stage.CLOSE:
+                update["work"] = ""  # as for a rework that the policy decides: see ``_act``
         case _:
             pass
     return run.model_copy(update=update)

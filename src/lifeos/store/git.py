@@ -72,6 +72,11 @@ _FIXED_ENV = {
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _CREDENTIAL = re.compile(r"(?<=://)[^/@\s]+@")
 _ERROR_TEXT_LIMIT = 2000
+# What the C library says (LC_ALL=C) when the machine refuses: see `errors.is_of_the_machine`.
+_MACHINE_REFUSES = re.compile(
+    "No space left on device|Disk quota exceeded|File too large|Read-only file system"
+    "|Input/output error|Too many open files|Cannot allocate memory|Out of memory"
+)
 
 
 def no_trace(event: str) -> None:
@@ -92,7 +97,15 @@ class GitError(LifeosError):
 
     def __init__(self, argv: tuple[str, ...], status: int, stderr: str, fix: str = "") -> None:
         command = " ".join(argv)
+        # SIGXFSZ: a file would have grown beyond what this process may write.
+        refused = status == -signal.SIGXFSZ or _MACHINE_REFUSES.search(stderr) is not None
+        if refused and not fix:
+            fix = "make room (or see to that disk), then run the command again; nothing is lost"
         super().__init__(f"git {command} ended with status {status}: {stderr or 'no text'}", fix)
+        self.of_the_machine = refused
+        """Whether the machine refused: it says nothing about what git was asked to do."""
+        if refused:
+            self.exit_code = Exit.BUSY
         self.argv = argv
         self.status = status
         self.stderr = stderr

@@ -157,7 +157,7 @@ class Ledger:
         record = Noted(at=at, topic=Topic.GENESIS, digest=digest, commit=main, text=nonce)
         empty = repo.objects.write_tree(())
         tree = edit(repo.objects, empty, _governance(repo, digest, files))
-        commit = repo.objects.write_commit(tree, (), _message(record, 1, ""), when=at)
+        commit = repo.objects.write_commit(tree, (), commit_message(record, 1, ""), when=at)
         if not repo.refs.compare_and_swap(BRANCH, commit, None, "lifeos"):
             raise UsageError("there is a ledger already: the branch lifeos/ledger")
         return cls(repo, commit, tree, apply(Snapshot(), record, commit))
@@ -216,7 +216,7 @@ class Ledger:
             changes["state.json"] = (_FILE, state)
         tree = edit(self.repo.objects, self.tree, changes) if changes else self.tree
         commit = self.repo.objects.write_commit(
-            tree, (self.tip,), _message(record, snapshot.seq, prose), when=record.at
+            tree, (self.tip,), commit_message(record, snapshot.seq, prose), when=record.at
         )
         if not self.repo.refs.compare_and_swap(BRANCH, commit, self.tip, "lifeos"):
             raise LedgerMoved
@@ -394,7 +394,8 @@ def _read_cache(repo: Repo, tip: str) -> Snapshot | None:
         return None  # a cache of another version: it is made anew from the records
 
 
-def _message(record: AnyRecord, seq: int, prose: str) -> str:
+def commit_message(record: AnyRecord, seq: int, prose: str) -> str:
+    """The message of the commit that is transition number ``seq``."""
     title = one_line(subject(record), TITLE_LIMIT)
     return format_message(record, title, for_commit(prose)) + f"{_SEQ}{seq}\n"
 

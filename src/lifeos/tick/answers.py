@@ -28,16 +28,19 @@ def read_answers(
     answers: list[Answer] = []
     refusals: list[Refusal] = []
     files = queue_files(ctx.repo, main.tree)
-    named = Counter(item.lower() for name in files if (item := item_of(name)))
+    named = Counter((item_of(name) or "").lower() for name in files)
     for name, (mode, oid) in files.items():
-        judged = stray_answer(name, folder=mode == _FOLDER)
-        if judged is None and (item := item_of(name)):
-            judged = _judged(ctx, main, name, _open_item(ctx, item), mode, oid, contents)
-            if named[item.lower()] > 1:
-                judged = _only_rejects(judged)
+        stray, item = stray_answer(name, folder=mode == _FOLDER), item_of(name)
+        if stray is not None:
+            refusals.append(stray)
+        if stray is not None or item is None:
+            continue
+        judged = _judged(ctx, main, name, _open_item(ctx, item), mode, oid, contents)
+        if named[item.lower()] > 1:
+            judged = _only_rejects(judged)
         if isinstance(judged, Refusal):
             refusals.append(judged)
-        elif judged is not None:
+        else:
             answers.append(judged)
     return tuple(answers), tuple(refusals)
 

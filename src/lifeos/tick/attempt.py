@@ -26,6 +26,7 @@ from lifeos.model import Change, FailureClass, Mode, Stage, Usage, Verdict
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, scrubbed_env
 from lifeos.store.diff import diff
+from lifeos.store.git import GitError
 from lifeos.store.repo import Repo
 
 _SECRET_NAME = re.compile(
@@ -87,26 +88,38 @@ class Result:
 def carry_out(site: Site, job: Job) -> Result:
     """One attempt at the claimed stage, from start to end.
 
-    Raises nothing that is foreseeable but ``OSError`` where the machine refuses (a full disk).
+    Raises nothing that is foreseeable but ``OSError`` and ``GitError`` where the machine refuses
+    (a full disk).
     """
     started = site.timer()
     try:
         result = _STAGES[job.claim.stage](site, job)
     except PrepareFailed as error:
         result = failed(error.failure_class, error.message, error.excerpt.encode())
-    except LifeosError as error:
-        result = failed(FailureClass.ENVIRONMENT_ERROR, error.message, str(error).encode())
-    except Exception as error:  # noqa: BLE001  (an attempt that breaks is a fact for the policy)
-        if isinstance(error, OSError) and is_of_the_machine(error):
+    except Exception as error:
+        if _of_the_machine(error):
             raise  # nothing could be recorded either, and it says nothing about the work
-        log = traceback.format_exc().encode()
-        result = failed(FailureClass.UNKNOWN, f"{type(error).__name__}: {error}", log)
+        result = _broken(error)
     usage = result.facts.usage
     spent = Usage(seconds=round(site.timer() - started, 3), tokens=usage.tokens, cost=usage.cost)
     facts = result.facts.model_copy(
         update={"usage": spent, "message": clean_message(site, job, result.facts.message)}
     )
     return Result(facts=facts, artifacts=_redacted(site, job, result.artifacts))
+
+
+def _of_the_machine(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return is_of_the_machine(error)
+    return isinstance(error, GitError) and error.of_the_machine
+
+
+def _broken(error: Exception) -> Result:
+    """An attempt that breaks is a fact for the policy."""
+    if isinstance(error, LifeosError):
+        return failed(FailureClass.ENVIRONMENT_ERROR, error.message, str(error).encode())
+    log = traceback.format_exc().encode()
+    return failed(FailureClass.UNKNOWN, f"{type(error).__name__}: {error}", log)
 
 
 def clean_message(site: Site, job: Job, message: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether main is what the ledger says landed, and every commit in lifeos's name is accounted for."""
+"""Whether main is what the ledger says landed, and who made each commit in lifeos's name."""
 
 from __future__ import annotations
 

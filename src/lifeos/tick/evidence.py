@@ -97,7 +97,7 @@ def base_evidence(site: Site, job: Job) -> BaseEvidence:
     tree = base_tree(site, job)
     environment = prepared(site, job, tree)
     surroundings: list[Json] = [
-        content_of(site.repo, tree),
+        content_of(site.repo, tree, config.id_prefix),
         environment.digest,
         site.sandbox.kind,
         job.governance.envelope.limits.model_dump_json(),

@@ -77,7 +77,7 @@ def verify_ledger(
     main: str | None,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Verified:
-    """Check the ledger at ``tip`` against itself and against ``main`` (a commit, None if unknown)."""
+    """Check the ledger at ``tip`` against itself and ``main`` (a commit, None if unknown)."""
     audit = Audit(repo, main)
     try:
         for number, entry in enumerate(read_entries(repo, tip), 1):

@@ -1,0 +1,71 @@
+"""Measures what lifeos costs, as ratios within one run. See docs/reference/cost.md.
+
+    python bench/run.py --quick            a minute in CI: that it works, no figures to rely on
+    python bench/run.py --install-peers    install the tools to compare with, then stop
+    python bench/run.py --write            everything, and write docs/reference/cost.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import rows_ledger
+import rows_start
+import rows_work
+from page import Row, machine, page, table
+from peers import Peers, default_folder, find, install
+from scene import FULL, QUICK, Scene, say, scene
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cost.md"
+
+
+def main() -> int:
+    """Measure, print, and write if asked to. 0: it was measured; whether figures are reached or
+    not is for people to judge.
+    """
+    arguments = _arguments()
+    folder = arguments.peers or default_folder()
+    if arguments.install_peers:
+        install(folder)
+        print("installed: " + "; ".join(find(folder).named))
+        return 0
+    peers = Peers(None, None) if arguments.quick else find(folder)
+    named = peers.named
+    with scene(QUICK if arguments.quick else FULL, arguments.keep) as place:
+        rows = measure(place, peers)
+    print(machine())
+    print(table(rows))
+    for row in rows:
+        if row.note:
+            print(f"- {row.what}: {row.note}")
+    print("compared with: " + "; ".join(named))
+    if arguments.write:
+        PAGE.write_text(page(rows, named), encoding="utf-8")
+        say(f"wrote {PAGE}")
+    return 0
+
+
+def measure(place: Scene, peers: Peers) -> list[Row]:
+    """Every row that needs no remote."""
+    start = rows_start.rows(place, peers)
+    ledger = rows_ledger.rows(place, peers)
+    return [*start, *ledger, *rows_work.rows(place)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="small, and without peers")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--install-peers", action="store_true", help="install what is compared")
+    parser.add_argument("--peers", type=Path, help="the folder that they are in")
+    parser.add_argument("--keep", type=Path, help="a folder to work in, kept and used again")
+    arguments = parser.parse_args()
+    if arguments.quick and arguments.write:
+        parser.error("--quick measures nothing that is worth writing down")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The real command line in a process of its own, on a real repository at a point that is made once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loop_scene import TASK, Scene, begin_scene
+
+BOB = "bob@example.invalid"
+"""Somebody who is no approver."""
+
+
+class Said:
+    """What a command said, and its exit code."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        assert self.code != 3, done.stderr
+
+    @property
+    def data(self) -> Any:
+        """The data of ``--json``."""
+        return json.loads(self.out)["data"]
+
+
+class Project(Scene):
+    """A scene whose person uses the command line."""
+
+    def cli(
+        self, *args: str, at: Path | None = None, code: int | None = 0, email: str = "", **env: str
+    ) -> Said:
+        """Run lifeos in the repository, or at a folder. ``code`` None: any exit code."""
+        who = {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER") if email}
+        # The commits of a test are of now: a question asked in the past would have expired.
+        dates = {f"GIT_{role}_DATE": f"{int(time.time())} +0000" for role in ("AUTHOR", "COMMITTER")}
+        done = subprocess.run(
+            [sys.executable, "-m", "lifeos", *args],
+            cwd=at or self.folder,
+            env={**os.environ, **dates, **who, **env},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        said = Said(done)
+        assert code is None or said.code == code, f"{args}: {said.code}\n{said.out}{said.err}"
+        self.now = max(self.now, int(time.time()))
+        return said
+
+    @property
+    def main(self) -> str:
+        """The commit that main is at."""
+        return self.git("rev-parse", "refs/heads/main")
+
+    def refs(self) -> str:
+        """Every reference, to see that nothing moved."""
+        return self.git("for-each-ref")
+
+    def author(self, commit: str) -> str:
+        """Author and committer of a commit, by address."""
+        return self.git("show", "--no-patch", "--format=%ae %ce", commit)
+
+
+_MADE: dict[str, Project] = {}
+
+
+def project(
+    folder: Path,
+    name: str,
+    make: Callable[[Path], Project],
+) -> Project:
+    """A copy of the project of this name in ``folder / "repo"``; made the first time it is asked."""
+    if name not in _MADE:
+        # A place that outlives the test: the folder above the tests' own temporary ones.
+        place = folder.parent / f"template-{name}-{os.getpid()}"
+        _MADE[name] = make(place)
+    made = _MADE[name]
+    copied = made.copy(folder / "repo")
+    return Project(copied.folder, copied.now, copied.nonces)
+
+
+def fresh(folder: Path) -> Project:
+    """Set up, with one task on main, before the first tick."""
+    scene = begin_scene(folder)
+    return Project(folder, int(time.time()) - 600, scene.nonces)
+
+
+def asking(folder: Path) -> Project:
+    """The work is done, and the CEO is asked whether to land it."""
+    scene = fresh(folder)
+    scene.tick()
+    assert [item.rule for item in scene.snapshot().items.values()] == ["autonomy:supervised"]
+    return scene
+
+
+__all__ = ["BOB", "TASK", "Project", "Said", "asking", "fresh", "project"]
