@@ -225,7 +225,7 @@ def _growth(scene: Scene) -> Row:
     copy = scene.folder / "packed"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy, symlinks=True)
-    spent = once(lambda: git(copy, "repack", "-adq", "--window=10"))
+    spent = once(lambda: git(copy, "repack", "-adfq"))
     named = git(copy, "rev-list", "--objects", "--no-object-names", BRANCH).split()
     sizes = subprocess.run(
         ("git", "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize:disk)"),
@@ -252,7 +252,7 @@ def _growth(scene: Scene) -> Row:
         f"commits {each['commit']:.0f} bytes and `state.json` {each['state.json']:.0f} a"
         f" transition. What runs leave comes to that: folders {each['tree']:.0f} bytes,"
         f" `closed/` {each['closed']:.0f}, packets, designs and plans {each['files']:.0f}, with"
-        f" about twenty transitions a task. `git repack -ad` took {ms(spent)}.",
+        f" about twenty transitions a task. `git repack -ad` took {ms(spent)} (with `-f`, because fast-import made this ledger's pack without deltas; from loose objects, as lifeos writes them, it comes to the same).",
     )
 
 

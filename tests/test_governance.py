@@ -248,22 +248,18 @@ def test_all_files_are_checked_at_once() -> None:
 def test_what_does_not_fit_between_files_has_a_place() -> None:
     """The line of the setting that must change."""
     (problem,) = problems(CONFIG, "remote: none", "remote: origin")
-    line = line_of(APPROVALS, "trust: commit")
-    assert str(problem.place) == f"{APPROVALS}:{line}:8"
-    assert "cannot be used with remote `origin`" in problem.message
+    line = line_of(CONFIG, "remote: none")
+    assert str(problem.place) == f"{CONFIG}:{line}:9"
+    assert "remote `origin` cannot be used" in problem.message
 
 
-def test_prompts_are_read_in_order() -> None:
-    """Path and text, sorted; and one that is no text is refused."""
-    files = fresh() | {".lifeos/prompts/b.md": b"B\n=======\n", ".lifeos/prompts/a.md": b"A"}
-    governance = load_set(files).governance
-    assert governance is not None
-    assert governance.prompts == (
-        (".lifeos/prompts/a.md", "A"),
-        (".lifeos/prompts/b.md", "B\n=======\n"),
+def test_prompts_are_refused_while_nobody_reads_them() -> None:
+    """A text that no agent is given would be believed in."""
+    (problem,) = load_set(fresh() | {".lifeos/prompts/a.md": b"Be careful."}).problems
+    assert str(problem) == (
+        ".lifeos/prompts/a.md: would have no effect\n"
+        "  fix: remove it: no agent of this version is given a prompt"
     )
-    (problem,) = load_set(files | {".lifeos/prompts/a.md": b"a\n\xff"}).problems
-    assert str(problem) == ".lifeos/prompts/a.md:2:1: is not UTF-8 text\n  fix: save it as UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -423,8 +419,8 @@ def test_the_digest_is_that_of_paths_and_contents() -> None:
             "trust: commit",
             "trust: merge",
             ("trust: commit", 8),
-            "trust `merge` needs a `github_id` for Test Person",
-            "",
+            "trust `merge` cannot be used: it needs a forge, and this version asks none",
+            "use trust `signature`, or `commit` for one person's own clone",
         ),
         (
             APPROVALS,

@@ -41,10 +41,6 @@ SCHEMAS = ("loop", "council", "envelope", "approvals", "config")
 """The names that `schema` knows."""
 
 
-MAX_PROMPT_BYTES = 256 * 1024
-"""What one file below .lifeos/prompts/ may have."""
-
-
 @dataclass(frozen=True)
 class Loaded:
     """A set of governance, or why there is none. ``governance`` is None if there is a problem."""
@@ -74,7 +70,6 @@ def load_set(files: Mapping[str, bytes]) -> Loaded:
     envelope = _load("policies/envelope.yaml", Envelope, files, problems)
     approvals = _load("policies/approvals.yaml", Approvals, files, problems)
     config = _load(".lifeos/config.yaml", Config, files, problems)
-    prompts = _prompts(files, problems)
     problems += _strangers(files)
     if not (loop and council and envelope and approvals and config) or problems:
         return Loaded(None, tuple(problems))
@@ -84,7 +79,6 @@ def load_set(files: Mapping[str, bytes]) -> Loaded:
         envelope=envelope,
         approvals=approvals,
         config=config,
-        prompts=prompts,
         digest=governance_digest(files),
     )
     conflicts = _conflicts(governance, files)
@@ -144,26 +138,17 @@ def _load(
     return found
 
 
-def _prompts(files: Mapping[str, bytes], problems: list[Problem]) -> tuple[tuple[str, str], ...]:
-    """The texts below .lifeos/prompts/, by path."""
-    found: list[tuple[str, str]] = []
-    for path in sorted(path for path in files if path.startswith(PROMPTS)):
-        text = strict_yaml.text_of(files[path], path, MAX_PROMPT_BYTES)
-        if isinstance(text, Problem):
-            problems.append(text)
-        else:
-            found.append((path, text))
-    return tuple(found)
-
-
 def _strangers(files: Mapping[str, bytes]) -> list[Problem]:
-    """YAML files that nobody reads: most often a misspelt name, whose rules would not apply."""
+    """Files that nobody reads: most often a misspelt name, whose rules would not apply."""
     names = {path.rsplit("/", 1)[-1]: path for path in FILES}
     found: list[Problem] = []
     for path in sorted(files):
-        if not is_governance(path) or path in FILES or path.startswith(PROMPTS):
+        if not is_governance(path) or path in FILES:
             continue
-        if path.casefold().endswith((".yaml", ".yml")):
+        if path.startswith(PROMPTS):
+            fix = "remove it: no agent of this version is given a prompt"
+            found.append(Problem(Place(path), "would have no effect", fix))
+        elif path.casefold().endswith((".yaml", ".yml")):
             near = difflib.get_close_matches(path.rsplit("/", 1)[-1], names, 1, 0.7)
             fix = f"rename it to {names[near[0]]}" if near else "delete it, or move it elsewhere"
             found.append(Problem(Place(path), "is not a file that lifeos reads", fix))

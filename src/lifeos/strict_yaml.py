@@ -180,7 +180,9 @@ class _Builder:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         place = Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
         said = getattr(error, "problem", None) or str(error).split("\n", 1)[0]
-        fix = "indent with spaces, not tabs" if "\\t" in said else ""
+        fix = (
+            "indent with spaces, not tabs" if "\\t" in said else "correct the line, or one above it"
+        )
         return Problem(place, f"is not valid YAML: {shortened(said)}", fix)
 
     def _node(self, event: Event, events: Iterator[Event], path: Path) -> Value:

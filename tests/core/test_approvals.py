@@ -69,8 +69,8 @@ EVIDENCE = Evidence(
 def approvals(trust: Trust = Trust.COMMIT, email: str = EMAIL, key: str = KEY) -> Approvals:
     """One approver and a bystander."""
     people = (
-        Approver(name="Ann", email=email, key=key, github_id=1),
-        Approver(name="Bob", email="bob@example.invalid", key="ssh-rsa " + "C" * 68, github_id=2),
+        Approver(name="Ann", email=email, key=key),
+        Approver(name="Bob", email="bob@example.invalid", key="ssh-rsa " + "C" * 68),
     )
     return Approvals(version=1, trust=trust, approvers=people)
 

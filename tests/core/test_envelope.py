@@ -181,13 +181,6 @@ def test_new_names_only_where_new_files_are_allowed() -> None:
     [
         (added("x", new_mode=LINK), BreachKind.SYMLINK, "symlinks"),
         (changed("x", status="T", new_mode=LINK), BreachKind.SYMLINK, "symlinks"),
-        (added("x", new_mode=MODULE), BreachKind.SUBMODULE, "submodules"),
-        (changed("x", old_mode=MODULE, new_mode=MODULE), BreachKind.SUBMODULE, "submodules"),
-        (
-            changed("x", status="D", old_mode=MODULE, new_mode=ABSENT, new_id=NULL),
-            BreachKind.SUBMODULE,
-            "submodules",
-        ),
         (changed("x", new_mode=EXEC), BreachKind.MODE, "modes"),
         (changed("x", old_mode=EXEC), BreachKind.MODE, "modes"),
         (changed("x", added=None, removed=None), BreachKind.BINARY, "binaries"),
@@ -199,6 +192,19 @@ def test_kinds_of_files_are_refused_unless_allowed(
     """Each switch alone makes the difference."""
     assert kinds(change) == {kind}
     assert kinds(change, rules={setting: True}) == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        added("x", new_mode=MODULE),
+        changed("x", old_mode=MODULE, new_mode=MODULE),
+        changed("x", status="D", old_mode=MODULE, new_mode=ABSENT, new_id=NULL),
+    ],
+)
+def test_submodules_are_never_changed(change: Change) -> None:
+    """No setting allows it: what is in one cannot be judged here."""
+    assert kinds(change) == {BreachKind.SUBMODULE}
 
 
 def test_an_unusual_mode_is_refused() -> None:

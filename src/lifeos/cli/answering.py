@@ -72,7 +72,7 @@ def answer(
             task=run.task if run else None,
             run=item.run,
             decision=decision,
-            effect=effects(item.kind, item.stage)[decision],
+            effect=effects(item.kind, item.stage, item.rule)[decision],
             who=who,
             branch=ctx.rules.config.main,
             commit=None if dry_run else _commit(ctx, item, decision, comment),

@@ -129,7 +129,7 @@ def _open_items(here: Here) -> list[Waiting]:
                 subject=item.subject,
                 opened=item.opened_at,
                 expires=item.expires_at,
-                answers=dict(effects(item.kind, item.stage)),
+                answers=dict(effects(item.kind, item.stage, item.rule)),
                 given=given.get(item.id),
             )
         )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifeos.cli.frame import Json, frame_of, progress, show, show_json
 from lifeos.errors import Exit
 from lifeos.model import CloseOutcome, Frozen
+
+if TYPE_CHECKING:
+    from lifeos.tick.context import Context
 
 
 class Ended(Frozen):
@@ -67,8 +71,10 @@ def command(
             repo=repo,
             ledger=ledger or begin(repo, world),
             world=world,
-            limits=Limits(jobs=jobs, tasks=max_tasks, task=task),
+            limits=Limits(jobs=jobs, tasks=max_tasks),
         )
+        if task:
+            ctx = replace(ctx, limits=replace(ctx.limits, task=_id_of(ctx, task)))
         if dry_run:
             return _shown(TickData(plan=plan(ctx)), "", json=json)
         report = Tick(ctx).run()
@@ -86,6 +92,21 @@ def command(
         )
         standing = report.standing(data.waiting)
     return _shown(data, standing, json=json)
+
+
+def _id_of(ctx: Context, name: str) -> str:
+    """The id, written or still to be written, of the task that is meant.
+
+    Raises ``UsageError`` when no task on main is called so, or several are.
+    """
+    from lifeos.cli.here import Here
+    from lifeos.cli.tasks import find_task, tasks_on_main
+    from lifeos.tick.reading import main_at
+    from lifeos.tick.tasks import derived_id
+
+    here = Here(ctx.repo, ctx.ledger, ctx.rules, main_at(ctx.repo, ctx.main()))
+    task = find_task(here, name)
+    return task.id or derived_id(ctx, tasks_on_main(here), task)
 
 
 def _shown(data: TickData, standing: str, *, json: bool) -> int:

@@ -158,7 +158,7 @@ def _forbidden(envelope: Envelope) -> Iterator[str]:
     kinds = (
         ("binary files", envelope.binaries),
         ("symbolic links", envelope.symlinks),
-        ("submodules", envelope.submodules),
+        ("submodules", False),
         ("executable bits", envelope.modes),
     )
     names = [name for name, allowed in kinds if not allowed]

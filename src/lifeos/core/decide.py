@@ -364,7 +364,8 @@ def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKin
         question = "the task brings commands that no approver put on main; allow them?"
         return ItemKind.COMMANDS, "commands:unapproved", question
     if run.stage is Stage.CLOSE and (rule := _landing_rule(run, facts)):
-        return ItemKind.STAGE_REVIEW, rule, "Land this work?"
+        moved = "Main has moved since you approved this. " if run.approved_on else ""
+        return ItemKind.STAGE_REVIEW, rule, f"{moved}Land this work?"
     if spent := budget_used_up(run.usage, run.grants, rules_of(run, facts).loop):
         return ItemKind.BUDGET, f"budget:{spent}", f"{spent} is used up; grant the same again?"
     if spent := _period_spent(snapshot, facts, now, run):

@@ -257,7 +257,7 @@ def _sort_of_file(change: Change, envelope: Envelope) -> Iterator[Breach]:
     """Links, submodules, modes, binaries and size."""
     modes = (change.old_mode, change.new_mode)
     path = change.path
-    if MODULE in modes and not envelope.submodules:
+    if MODULE in modes:
         yield Breach(BreachKind.SUBMODULE, path, "submodules may not be changed")
     if change.new_mode == ABSENT:
         return

@@ -221,7 +221,7 @@ def _no_progress(case: Case) -> Judgement | None:
             return _escalation(
                 case,
                 "no_progress:same_tree",
-                f"the same tree {progress.same_tree} times in a row; what now?",
+                f"the same tree {progress.same_tree} times in a row{_last(case)}; what now?",
             )
     if facts.error:
         errors = (*case.run.errors, facts.error)[-progress.same_error :]
@@ -229,9 +229,14 @@ def _no_progress(case: Case) -> Judgement | None:
             return _escalation(
                 case,
                 "no_progress:same_error",
-                f"the same error {progress.same_error} times in a row; what now?",
+                f"the same error {progress.same_error} times in a row{_last(case)}; what now?",
             )
     return None
+
+
+def _last(case: Case) -> str:
+    """What failed last, as the end of a clause."""
+    return f" ({case.failure}: {case.facts.message or 'no message'})"
 
 
 def _oscillation(case: Case) -> Judgement | None:
@@ -241,7 +246,9 @@ def _oscillation(case: Case) -> Judgement | None:
     if case.failure in NOT_OF_THE_TREE:
         return None
     if len(trees) >= 2 and case.facts.tree == trees[-2] and case.facts.tree != trees[-1]:
-        return _escalation(case, "oscillation", "the tree before the last came back; what now?")
+        return _escalation(
+            case, "oscillation", f"the tree before the last came back{_last(case)}; what now?"
+        )
     return None
 
 

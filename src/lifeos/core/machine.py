@@ -205,8 +205,14 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
 }
 
 
-def effects(kind: ItemKind, stage: Stage | None) -> Mapping[Decision, str]:
-    """What each possible answer to an item does, in words. Before the landing, more plainly."""
+def effects(kind: ItemKind, stage: Stage | None, rule: str = "") -> Mapping[Decision, str]:
+    """What each possible answer to an item does, in words; more plainly where more is known."""
+    if rule == "task_changed":
+        return {
+            Decision.APPROVE: "go on from here, keeping what is done; the new text counts from now",
+            Decision.REVISE: "rework from the plan, by the new text, with the comment",
+            Decision.REJECT: "close the run as blocked",
+        }
     if kind is ItemKind.STAGE_REVIEW and stage is Stage.CLOSE:
         return {
             Decision.APPROVE: "land it on main, and mark the task done",

@@ -105,7 +105,7 @@ def _asked(held: Held) -> str:
 
 
 def _answers(held: Held) -> str:
-    what_each_does = effects(held.item_kind, held.stage)
+    what_each_does = effects(held.item_kind, held.stage, held.rule)
     lines = [f"- **{name}**: {what}" for name, what in what_each_does.items()]
     return "\n".join(lines)
 

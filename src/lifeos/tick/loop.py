@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
 from lifeos.core.answers import Refusal
 from lifeos.core.backlog.entry import Mark
-from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide, next_wake
+from lifeos.core.decide import (
+    Attempt,
+    End,
+    Facts,
+    Interrupt,
+    OpenRun,
+    Step,
+    Write,
+    decide,
+    next_wake,
+)
 from lifeos.core.records import Resolved
+from lifeos.core.state import RunStatus, Snapshot, Wake
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
 from lifeos.idle import remove_note, write_note
 from lifeos.model import CloseOutcome, FailureClass, Stage
@@ -47,6 +59,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     refusals: tuple[str, ...] = ()
     in_the_way: list[str] = field(default_factory=list)
+    resting: tuple[str, ...] = ()
     wake: int | None = None
     main: str = ""
 
@@ -54,6 +67,7 @@ class Report:
         """What stays true until something changes, in one or a few lines."""
         lines = [f"refused: {reason}" for reason in self.refusals]
         lines += [f"problem: {problem}" for problem in self.problems]
+        lines += self.resting
         if waiting:
             lines.append(f"waiting for the CEO: {', '.join(waiting)}; see: lifeos queue")
         elif not lines:
@@ -164,6 +178,7 @@ class Tick:
             for refusal in gathered.refusals
             if refusal.item not in self.taken
         )
+        self.report.resting = resting(self.ctx.ledger.snapshot, gathered.facts)
         self.report.main = gathered.facts.main
 
     def _first_refusal(self, refusal: Refusal) -> Refusal:
@@ -328,6 +343,29 @@ class Tick:
         except InTheWay as error:
             self._blocked_by(error)
         self.report.main = self.ctx.main()
+
+
+def resting(snapshot: Snapshot, facts: Facts) -> tuple[str, ...]:
+    """What keeps runs from going on beside open questions, in sentences."""
+    lines = []
+    if facts.stop:
+        lines.append("stopped: nothing begins until lifeos resume")
+    if not facts.governance:
+        lines.append("the rules on main are broken: nothing begins until they are mended")
+    for run in snapshot.runs.values():
+        wake = run.wake
+        if run.status is RunStatus.PAUSED and wake is not None and not wake.stop:
+            lines.append(
+                f"paused: {run.task} at {run.stage} until {_until(wake)}; why: lifeos show {run.id}"
+            )
+    return tuple(lines)
+
+
+def _until(wake: Wake) -> str:
+    until = ["main moves"] if wake.main else []
+    if wake.at is not None:
+        until.append(f"{datetime.fromtimestamp(wake.at, UTC):%Y-%m-%d %H:%M} UTC")
+    return " or ".join(until)
 
 
 def _bundle(job: Job, result: Result) -> Bundle:

@@ -27,12 +27,13 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         details = (("What differs from the adopted set", _rules(ctx, gathered)),)
         return pending_text(held, PendingFacts(details=details))
     evidence = _evidence(ctx, run)
+    stat = _diffstat(ctx, run)
     facts = PendingFacts(
         task=run.task,
         title=run.title,
-        diffstat=_diffstat(ctx, run),
-        base=run.base[:12] if run.work else "",
-        ref=work_ref(run.id) if run.work else "",
+        diffstat=stat,
+        base=run.base[:12] if stat else "",
+        ref=work_ref(run.id) if stat else "",
         reviews=_reviews(ctx, run),
         checks=tuple(
             CheckLine(name=result.name, status=result.status.value, message=result.message)

@@ -170,10 +170,13 @@ def candidates(ctx: Context, tasks: Tasks, only: str) -> tuple[TaskFact, ...]:
     """The task to open next, if there is one: the first eligible, or the one asked for."""
     for eligibility in explain(ctx, tasks):
         task = eligibility.task
-        if not eligibility.eligible or (only and only not in (task.id, task.title)):
+        if not eligibility.eligible:
+            continue
+        given = task.id or derived_id(ctx, tasks, task)
+        if only and given != only:
             continue
         if not task.id:
-            task = replace(task, id=derived_id(ctx, tasks, task))
-            tasks.ids[task.order] = task.id
+            task = replace(task, id=given)
+            tasks.ids[task.order] = given
         return (fact_of(ctx, tasks, task, with_commands=True),)
     return ()

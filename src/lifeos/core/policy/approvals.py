@@ -23,9 +23,6 @@ class Approver(Frozen):
 
     name: Line = Field(description="The person's name.")
     email: Line = Field(description="The e-mail address of the person's commits.")
-    github_id: Positive | None = Field(
-        None, description="The number of the person's GitHub account; needed for `merge`."
-    )
     key: Line | None = Field(
         None, description="The person's SSH public key, as one line; needed for `signature`."
     )
@@ -67,7 +64,7 @@ class Approvals(Frozen):
 
     version: Version = Field(description="Format of this file.")
     trust: Trust = Field(
-        Trust.COMMIT, description="How lifeos knows who answered: commit, signature or merge."
+        Trust.COMMIT, description="How lifeos knows who answered: commit or signature."
     )
     approvers: tuple[Approver, ...] = Field((), description="The people who may answer.")
     expiry: Expiry = Field(Expiry(), description="When a question has waited too long.")
@@ -77,8 +74,6 @@ class Approvals(Frozen):
         """Two entries for one identity would make it unclear who answered."""
         people = self.approvers
         refuse_repeated(tuple(person.email.casefold() for person in people), "approvers: e-mails")
-        ids = tuple(str(person.github_id) for person in people if person.github_id is not None)
-        refuse_repeated(ids, "approvers: github_id")
         keys = tuple(person.key_material for person in people if person.key)
         refuse_repeated(keys, "approvers: keys")
         return self
@@ -90,8 +85,4 @@ class Approvals(Frozen):
             without = [person.name for person in self.approvers if person.key is None]
             if without:
                 raise ValueError(f"trust `signature` needs a `key` for {', '.join(without)}")
-        if self.trust is Trust.MERGE:
-            without = [person.name for person in self.approvers if person.github_id is None]
-            if without:
-                raise ValueError(f"trust `merge` needs a `github_id` for {', '.join(without)}")
         return self

@@ -98,7 +98,9 @@ class Config(Frozen):
     version: Version = Field(description="Format of this file.")
     main: str = Field("main", description="The branch that holds the backlog and gets the work.")
     remote: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")] = (
-        Field("none", description="The remote that holds the truth, or `none` for this clone.")
+        Field(
+            "none", description="`none`: this clone holds the truth. Others are for later versions."
+        )
     )
     id_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,9}$")] = Field(
         "LO", description="What task ids begin with: 1 to 10 capital letters and digits."
@@ -106,10 +108,6 @@ class Config(Frozen):
     agents: Agents = Field(Agents(), description="Which adapter carries out a stage.")
     sandbox: SandboxKind = Field(
         SandboxKind.BWRAP, description="What encloses agents and commands: bwrap, or none."
-    )
-    lfs: bool = Field(False, description="Whether Git LFS files are fetched for the work folder.")
-    submodules: bool = Field(
-        False, description="Whether submodules are filled in for the work folder."
     )
     checks: tuple[Check, ...] = Field((), description="The commands that judge the work.")
     prepare: tuple[Prepare, ...] = Field(

@@ -54,7 +54,6 @@ class Envelope(Frozen):
     new_files: tuple[Glob, ...] = Field(("**",), description="Where new files may be made.")
     binaries: bool = Field(False, description="Whether binary files may be changed.")
     symlinks: bool = Field(False, description="Whether symbolic links may be made or changed.")
-    submodules: bool = Field(False, description="Whether submodule entries may be changed.")
     modes: bool = Field(False, description="Whether the executable bit may be changed.")
     max_file_bytes: Count = Field(1_000_000, description="Size of a changed file, in bytes.")
     secrets: bool = Field(True, description="Whether changes are searched for secrets.")

@@ -23,7 +23,7 @@ FILES: dict[str, type[Loop] | type[Council] | type[Envelope] | type[Approvals] |
 """Where each model is kept in the repository."""
 
 PROMPTS = ".lifeos/prompts/"
-"""The folder of texts that replace lifeos's own prompts."""
+"""The folder that is kept for the texts that agents are given; no agent of this version has any."""
 
 NO_REMOTE = "none"
 """The value of `remote` that stands for: this clone holds the truth."""
@@ -37,9 +37,6 @@ class Governance(Frozen):
     envelope: Envelope = Field(description="policies/envelope.yaml")
     approvals: Approvals = Field(description="policies/approvals.yaml")
     config: Config = Field(description=".lifeos/config.yaml")
-    prompts: tuple[tuple[str, str], ...] = Field(
-        (), description="Path and text of every file below .lifeos/prompts/, by path."
-    )
     digest: str = Field(description="Hex SHA-256 of all files of the set, see governance_digest.")
 
 
@@ -76,23 +73,24 @@ def validate_set(governance: Governance) -> tuple[Conflict, ...]:
                 "add yourself: `approvers: [{name: YOU, email: YOU@EXAMPLE.ORG}]`",
             )
         )
-    if approvals.trust is Trust.COMMIT and config.remote != NO_REMOTE:
+    # A setting that would do nothing is refused: it would promise what nobody keeps.
+    if config.remote != NO_REMOTE:
         found.append(
             Conflict(
-                file,
-                ("trust",),
-                f"trust `commit` cannot be used with remote `{config.remote}`: "
-                "anyone who can push could write an approver's name on a commit",
-                "use trust `signature` or `merge`, or set `remote: none` in .lifeos/config.yaml",
+                ".lifeos/config.yaml",
+                ("remote",),
+                f"remote `{config.remote}` cannot be used: this version knows only the truth of"
+                " this clone",
+                "write `remote: none`; share main and the branch lifeos/ledger with git push",
             )
         )
-    if approvals.trust is Trust.MERGE and config.remote == NO_REMOTE:
+    if approvals.trust is Trust.MERGE:
         found.append(
             Conflict(
                 file,
                 ("trust",),
-                "trust `merge` needs a forge, but .lifeos/config.yaml says `remote: none`",
-                "name the remote in .lifeos/config.yaml, or use trust `commit` or `signature`",
+                "trust `merge` cannot be used: it needs a forge, and this version asks none",
+                "use trust `signature`, or `commit` for one person's own clone",
             )
         )
     return tuple(found)
