@@ -5,6 +5,7 @@ A scene is made once, up to the point that a test begins at, and copied for each
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 
 from conftest import EMAIL, EPOCH, NAME, Git
 from lifeos.core.answers import answer_path, answer_text
+from lifeos.core.policy import FILES
 from lifeos.core.records import AnyRecord
 from lifeos.core.state import Item, Run, Snapshot
+from lifeos.governance import load_set
 from lifeos.initial import render_init
 from lifeos.model import Decision
 from lifeos.store.ledger import Ledger, read_entries
@@ -44,7 +47,10 @@ BACKLOG = """\
   ```
 """
 
-Rules = Mapping[str, tuple[str, str]]
+Settings = Mapping[str, object]
+"""New values of settings, by file and path in it: ``{"loop.budgets.diff_lines": 1}``."""
+
+NO_SETTINGS: Settings = {}
 
 
 def changed(text: str, old: str, new: str) -> str:
@@ -219,15 +225,15 @@ class Scene:
 
 def begin_scene(
     folder: Path,
-    rules: Rules | None = None,
+    settings: Settings = NO_SETTINGS,
     files: Mapping[str, str | bytes] | None = None,
     backlog: str = BACKLOG,
     email: str = EMAIL,
 ) -> Scene:
     """A repository with governance on main, before the first tick.
 
-    ``rules``: by path, what to replace in the files that `init` writes. The sandbox is off unless
-    a rule sets it: what is tested here is the loop, and the recipe agent may run so.
+    It has the defaults of `init` and these ``settings``. The sandbox is off unless they say so:
+    what is tested here is the loop, and the recipe agent may run without.
     """
     folder.mkdir(parents=True)
     scene = Scene(folder)
@@ -235,12 +241,24 @@ def begin_scene(
     scene.git("config", "user.name", NAME)
     scene.git("config", "user.email", email)
     written: dict[str, str | bytes] = dict(render_init(NAME, email, "main", ()))
-    config = ".lifeos/config.yaml"
-    changes = {config: ("sandbox: bwrap", "sandbox: none"), **(rules or {})}
-    for path, (old, new) in changes.items():
-        text = written[path]
-        assert isinstance(text, bytes)
-        written[path] = changed(text.decode(), old, new)
-    written |= {"BACKLOG.md": backlog, "README.md": "# A project\n", **(files or {})}
+    rules = governance_with({"config.sandbox": "none", **settings}, email)
+    written |= {**rules, "BACKLOG.md": backlog, "README.md": "# A project\n", **(files or {})}
     scene.commit(written, author=email, committer=email)
     return scene
+
+
+def governance_with(settings: Settings, email: str = EMAIL) -> dict[str, str]:
+    """The files of the rules that these settings are in, with all other values as by default."""
+    defaults = load_set(render_init(NAME, email, "main", ())).governance
+    assert defaults is not None
+    values = json.loads(defaults.model_dump_json())
+    for name, value in settings.items():
+        *groups, key = name.split(".")
+        place = values
+        for group in groups:
+            place = place[group]
+        assert key in place, name
+        place[key] = value
+    changed_files = {name.partition(".")[0] for name in settings}
+    paths = {path.rpartition("/")[2].removesuffix(".yaml"): path for path in FILES}
+    return {paths[name]: f"{json.dumps(values[name], indent=1)}\n" for name in changed_files}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from conftest import EMAIL, NAME, Git, require
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "real-package"

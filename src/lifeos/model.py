@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_put = object.__setattr__  # past the guard that makes the models immutable
 
 
 class Frozen(BaseModel):
     """Base of all state: immutable, closed (unknown keys are an error)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same with some fields changed; as pydantic's own, at a quarter of its cost.
+
+        It is most of what ``apply`` does, and a rebuild applies every transition there is. The
+        values are shared: they are immutable. ``deep`` and what is not a field go pydantic's way.
+        """
+        kind = type(self)
+        if deep or update is None or not kind.__pydantic_fields__.keys() >= update.keys():
+            return super().model_copy(update=update, deep=deep)
+        copy = object.__new__(kind)
+        known = self.__pydantic_fields_set__
+        _put(copy, "__dict__", {**self.__dict__, **update})
+        _put(copy, "__pydantic_fields_set__", known if known >= update.keys() else known | {*update})
+        _put(copy, "__pydantic_extra__", None)
+        _put(copy, "__pydantic_private__", None)
+        return copy
 
 
 class Stage(StrEnum):

@@ -1,4 +1,4 @@
-"""approve, revise and reject: the answer is the person's commit on main, or nothing has happened."""
+"""approve, revise, reject: the answer is the person's commit on main, or nothing has happened."""
 
 from __future__ import annotations
 

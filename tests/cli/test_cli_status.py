@@ -139,15 +139,16 @@ def test_looking_changes_nothing(asked: Project) -> None:
 
 def test_a_damaged_memory_of_the_rules_is_not_believed(asked: Project) -> None:
     """What does not hold the adopted digest is read anew from the ledger."""
-    good = asked.cli("status").out
+    asked.cli("status")
     (memory,) = (asked.folder / ".git" / "lifeos" / "cache").glob("rules-*")
     text = memory.read_text(encoding="utf-8")
     for bad in ("{", text.replace('"cost_per_day":50.0', '"cost_per_day":"lots"')):
         assert bad != text
         memory.write_text(bad, encoding="utf-8")
         assert "of $50.00 today" in asked.cli("status").out
-    memory.write_text(text.replace(asked.snapshot().governance, "0" * 64), encoding="utf-8")
-    assert asked.cli("status").out.splitlines()[-3:] == good.splitlines()[-3:]
+    other = text.replace(asked.snapshot().governance, "0" * 64)
+    memory.write_text(other.replace('"cost_per_day":50.0', '"cost_per_day":51.0'), "utf-8")
+    assert "of $50.00 today" in asked.cli("status").out
 
 
 # --- next -------------------------------------------------------------------------------------

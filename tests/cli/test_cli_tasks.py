@@ -134,7 +134,7 @@ def test_retry_from_a_stage_needs_what_comes_before_it(tmp_path: Path) -> None:
     assert "never tried" in scene.cli("retry", TASK, code=2).err
 
 
-def test_retry_refuses_an_open_run_and_a_second_wish(asked: Project, tmp_path: Path) -> None:
+def test_retry_refuses_an_open_run_and_a_second_wish(asked: Project) -> None:
     """While a run is open there is nothing to try again; asked once is asked."""
     before = asked.refs()
     said = asked.cli("retry", TASK, code=2)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from told import Said, lifeos
 
 from conftest import Git
-from told import Said, lifeos
 
 
 @pytest.fixture
@@ -128,7 +128,9 @@ def test_a_ledger_that_is_gone_and_a_clock_that_is_late(ready: Path, git: Git) -
         files = governance_files(repo, main_at(repo, git("rev-parse", "main")).tree)
         late = int(time.time()) + 86_400
         digest = governance_digest(files)
-        Ledger.begin(repo, files=files, digest=digest, nonce="0" * 32, at=late).save()
+        main = git("rev-parse", "main")
+        begun = Ledger.begin(repo, files=files, digest=digest, main=main, nonce="0" * 32, at=late)
+        begun.save()
     said, lines = examined(ready)
     assert said.code == 1
     assert "behind the last transition" in lines["clock"]["said"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from told import asked, landed, lifeos
 
 from lifeos.core.canonical import sha256
 from loop_scene import TASK, Scene
-from told import asked, landed, lifeos
 
 
 @pytest.fixture
@@ -188,12 +188,16 @@ def test_an_unknown_artifact_lists_the_others(done: Scene) -> None:
     assert "plan.md" in said.err
 
 
-@pytest.mark.parametrize("name", ["LO-zzzzzz", "../x", "--", 'a"b', "R-00000000", "Q-00000000", ""])
-def test_unknown_names(repo: Path, done: Scene, name: str) -> None:
+@pytest.mark.parametrize("name", ["LO-zzzzzz", "../x", "--", 'a"b', "R-00000000", "Q-00000000"])
+def test_unknown_names(done: Scene, name: str) -> None:
     """A wrong name is exit 2 with a next action, whatever it looks like."""
-    if name in ("", "--"):
-        said = lifeos(repo, "show", *([name] if name else []))
-    else:
-        said = lifeos(done.folder, "show", name)
+    said = lifeos(done.folder, "show", "--", name)
     assert said.code == 2
     assert "fix:" in said.err
+
+
+def test_show_without_a_ledger(repo: Path) -> None:
+    """The error names the next action."""
+    said = lifeos(repo, "show")
+    assert said.code == 2
+    assert "lifeos init" in said.err

@@ -8,14 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from told import landed, lifeos
 
-from lifeos.core.records import PREFIX
+from conftest import EMAIL
+from lifeos.core.records import PREFIX, Noted, Topic
 from lifeos.core.state import Snapshot
+from lifeos.governance import governance_digest
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.store.trees import edit
+from lifeos.tick.reading import governance_files
 from lifeos.tick.verify import Finding, main_of, verify_ledger
 from loop_scene import Scene
-from told import landed, lifeos
 
 LEDGER = "refs/heads/lifeos/ledger"
 
@@ -431,8 +435,7 @@ def in_lifeos_name(
     with Repo.open(scene.folder) as repo:
         main = scene.git("rev-parse", "main")
         changes = {
-            path: ("100644", repo.objects.write_blob(text.encode()))
-            for path, text in files.items()
+            path: ("100644", repo.objects.write_blob(text.encode())) for path, text in files.items()
         }
         tree = edit(repo.objects, repo.objects.commit(main).tree, changes)
         trailer = f"\n\nLifeos-Ledger: {scene.tip()}\n" if anchor else "\n"
@@ -501,3 +504,43 @@ def test_a_landing_that_main_lost(scene: Scene) -> None:
     commit = steps_of(scene)[place].old
     scene.git("update-ref", "refs/heads/main", "main~1")
     named(scene, commit, "is not on main")
+
+
+# --- rules --------------------------------------------------------------------------------------
+
+
+def adopted(scene: Scene, author: str) -> str:
+    """A change of the rules by somebody, adopted on sight as if by an approver: the transition."""
+    change = scene.edit("policies/loop.yaml", "tasks_per_tick: 10", "tasks_per_tick: 9")
+    commit = scene.commit(change, author=author, committer=author)
+    with Repo.open(scene.folder) as repo:
+        ledger = Ledger.at(repo, scene.tip())
+        files = governance_files(repo, repo.objects.commit(commit).tree)
+        digest = governance_digest(files)
+        made = ledger.append(
+            Noted(at=scene.now, topic=Topic.GOVERNANCE, digest=digest, commit=commit),
+            artifacts={f"governance/{digest}/{path}": data for path, data in files.items()},
+        )
+        ledger.save()
+    return made
+
+
+def test_rules_changed_by_an_approver(scene: Scene) -> None:
+    """The same change is good in the right hands."""
+    adopted(scene, EMAIL)
+    assert findings(scene) == ()
+
+
+def test_rules_changed_by_a_stranger(scene: Scene) -> None:
+    """Nobody lists himself first, and then approves."""
+    commit = adopted(scene, "mallory@example.invalid")
+    named(scene, commit, "were changed by mallory@example.invalid")
+
+
+def test_other_rules_than_the_commit_has(scene: Scene) -> None:
+    """The adopted set is the one on main."""
+    steps = steps_of(scene)
+    first = scene.git("rev-list", "--max-parents=0", "main")
+    adopted(scene, EMAIL)
+    commit = tampered(scene, len(steps), lambda step: step.saying(commit=first))
+    named(scene, commit, "are not those of")

@@ -1,4 +1,4 @@
-"""A project with a story: a run that waits, and one that landed. Made once, copied for each test."""
+"""A run that waits, and one that landed: repositories made once, and copied for each test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +40,15 @@ def landed(folder: Path, template: Path) -> Scene:
 
 def _copy(name: str, folder: Path, template: Path, make: Callable[[Scene], None]) -> Scene:
     if name not in _MADE:
-        scene = begin_scene(template / name, backlog=BACKLOG)
+        scene = begin_scene(Path(tempfile.mkdtemp(dir=_there(template))) / name, backlog=BACKLOG)
         make(scene)
         _MADE[name] = scene
     return _MADE[name].copy(folder)
+
+
+def _there(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @dataclass(frozen=True)

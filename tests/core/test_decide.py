@@ -790,3 +790,12 @@ def test_a_wake_up_is_early_enough() -> None:
         assert story.steps() == ()
         story.now = at
         assert story.steps() != ()
+
+
+def test_nothing_is_begun_on_a_main_that_lifeos_cannot_work_on() -> None:
+    """Answers are still booked; neither attempts nor runs are begun."""
+    story = Story().open().open("U", "R2").attempt(FailureClass.UNKNOWN, "R2").step()
+    candidates = (TASK.model_copy(update={"id": "X"}),)
+    assert story.steps(unfit=True, candidates=candidates, may_open=1) == ()
+    taken = story.steps(unfit=True, answers=(answer(story.item.id, J),))
+    assert resolved(taken).item == story.item.id

@@ -652,3 +652,62 @@ def test_a_question_is_asked_by_the_run_that_has_it() -> None:
     assert isinstance(step, Write)
     assert story.run.ask
     assert story.step().item.question == "build is done; go on?"
+
+
+# --- what an approval would do --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stage", "on_approve"),
+    [
+        (FAILURE, Stage.BUILD, OnApprove.AGAIN),
+        (FailureClass.TIMEOUT, Stage.BUILD_REVIEW, OnApprove.AGAIN),
+        (Verdict.REVISE, Stage.BUILD_REVIEW, OnApprove.REWORK),
+        (FailureClass.CONFLICT, Stage.CLOSE, OnApprove.REWORK),
+        (FailureClass.TOOL_ERROR, Stage.CLOSE, OnApprove.AGAIN),
+    ],
+)
+@pytest.mark.parametrize("spent", ["attempts_per_stage", "tokens_per_run", "retries"])
+def test_more_of_what_ran_out_goes_on_where_it_stopped(
+    outcome: FailureClass | Verdict, stage: Stage, on_approve: OnApprove, spent: str
+) -> None:
+    """Attempts, money or retries: another attempt, or the rework that was asked for."""
+    loop: dict[str, Any] = {"budgets": {spent: 1}}
+    failure = outcome_class(outcome)
+    assert failure
+    if spent == "retries":
+        loop = {"routing": routing(failure, 0, "escalate")}
+    given = facts(outcome, tree="t", usage=Usage(tokens=2))
+    judgement = verdict_on(given, stage, **loop)
+    assert judgement.ask
+    assert judgement.ask.on_approve is on_approve
+
+
+@pytest.mark.parametrize(("tree", "on_approve"), [("t", "accept"), ("", "again")])
+def test_more_room_for_a_change_that_was_too_large_takes_that_change(
+    tree: str, on_approve: str
+) -> None:
+    """The patch is kept, as for a breach; without one it is built again."""
+    asked_for = verdict_on(failed(FailureClass.BUDGET_EXCEEDED, tree=tree)).ask
+    assert asked_for
+    assert asked_for.on_approve == on_approve
+
+
+def test_other_errors_and_trees_are_progress() -> None:
+    """Only the same again and again counts: one other in between begins anew."""
+    loop: dict[str, Any] = {"progress": {"same_error": 3, "same_tree": 3, "oscillation": False}}
+    runs: tuple[dict[str, Any], ...] = (
+        {"errors": ("e", "x")},
+        {"errors": ("x", "e")},
+        {"trees": ("t", "u")},
+    )
+    for run in runs:
+        assert verdict_on(failed(FAILURE, error="e"), run=run, **loop).rule == "retries_left"
+
+
+def test_the_question_says_what_failed() -> None:
+    """The class, the stage and the attempt's own words."""
+    asked_for = verdict_on(failed(FailureClass.UNKNOWN, message="no idea")).ask
+    assert asked_for
+    assert asked_for.question == "unknown at build: no idea"
+    assert verdict_on(failed(FailureClass.UNKNOWN)).ask != asked_for

@@ -1071,3 +1071,69 @@ def test_the_words_for_the_answers_are_there_for_each_of_them(
     said = effects(kind, stage)
     assert said.keys() == ANSWERS[kind].keys()
     assert (said == ANSWERS[kind]) != landing_words
+
+
+def test_a_refusal_that_is_retried_and_not_waited_for_is_an_attempt() -> None:
+    """Only a pause is free: a policy that retries a quota at once uses up the budget."""
+    story = Story(rules(routing=routes(quota=(2, "pause")))).open().attempt(FailureClass.QUOTA)
+    assert (story.records[-1].model_dump()["action"], story.run.stage_attempts) == (
+        Action.RETRY,
+        {Stage.DESIGN: 1},
+    )
+
+
+def test_an_accepted_patch_stays_accepted_while_its_landing_is_tried_again() -> None:
+    """What failed there is not the patch."""
+    story = breach().answer().attempt(tree="t").until(Stage.CLOSE).step().answer()
+    assert story.attempt(FailureClass.TOOL_ERROR).run.accepted == "t"
+    assert story.attempt(FailureClass.CONFLICT).run.accepted == ""
+
+
+def test_revising_tells_the_next_attempt_what_failed_or_what_was_looked_at() -> None:
+    """The number of the attempt whose feedback is to be read."""
+    story = in_status(RunStatus.HELD).answer(Decision.REVISE)
+    assert story.run.feedback == story.run.last_n.get(Stage.DESIGN_REVIEW, 0) == 0
+    again = Story().open().until(Stage.BUILD_REVIEW).attempt(FailureClass.UNKNOWN).step()
+    assert again.answer(Decision.REVISE).run.feedback == again.run.last_n[Stage.BUILD_REVIEW]
+
+
+@pytest.mark.parametrize("change", [{"status": RunStatus.READY}, {"item": "another"}])
+def test_an_answer_needs_a_run_that_waits_for_it(change: dict[str, object]) -> None:
+    """An item without its run waiting cannot be, and resumes nothing if it is."""
+    story = escalation()
+    item = story.item.id
+    run = story.run.model_copy(update=change)
+    story.snapshot = story.snapshot.model_copy(update={"runs": {"R": run}})
+    answer = Resolved(at=story.now, item=item, decision=A, who="ada@example.org")
+    story.refuses(answer, "does not wait for item")
+
+
+@pytest.mark.parametrize("outcome", [CloseOutcome.REJECTED, CloseOutcome.BLOCKED])
+def test_a_run_left_behind_by_the_rules_ends_blocked(outcome: CloseOutcome) -> None:
+    """A person refused to take it over: blocked, not rejected; and not one of the adopted set."""
+    story = Story().open()
+    story.sets["new"] = rules("new")
+    story.note(Topic.GOVERNANCE, digest="new").open("U", "R2").step(governance="new")
+    story.resolve(story.item.id, J)
+    closed = Closed(at=story.now, run="R", outcome=outcome)
+    if outcome is CloseOutcome.REJECTED:
+        story.refuses(closed, "was not decided to end")
+    else:
+        story.refuses(closed.model_copy(update={"run": "R2"}), "was not decided to end")
+        assert list(story.add(closed).snapshot.runs) == ["R2"]
+
+
+def test_a_landing_review_does_not_cover_up_another_question() -> None:
+    """While a run is about to ask something else, that is asked."""
+    story = Story().open().until(Stage.CLOSE).step().answer().attempt(FailureClass.UNKNOWN)
+    held = Held(
+        at=story.now,
+        item="Q",
+        item_kind=ItemKind.STAGE_REVIEW,
+        run="R",
+        stage=Stage.CLOSE,
+        question="?",
+        rule="autonomy:supervised",
+        subject="s",
+    )
+    story.refuses(held, "has no close to review")

@@ -68,6 +68,7 @@ class Answer(Frozen):
 class Facts(Frozen):
     """What is so now, gathered from commits by the shell.
 
+    ``unfit``: main has files that lifeos cannot work on, and nothing is begun.
     ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` the
     adopted set and those that runs pin, by digest. ``tasks`` holds the tasks of open runs and
     ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main that
@@ -78,6 +79,7 @@ class Facts(Frozen):
 
     main: str
     stop: bool = False
+    unfit: bool = False
     governance: str = ""
     governance_by_approver: bool = False
     sets: Mapping[str, Governance] = {}
@@ -140,7 +142,7 @@ def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
         step = next(rule(snapshot, facts, now), None)
         if step is not None:
             return (step,)
-    if facts.stop or not facts.governance:
+    if facts.stop or facts.unfit or not facts.governance:
         return ()
     return (*_attempts(snapshot, facts, now), *_openings(snapshot, facts))
 

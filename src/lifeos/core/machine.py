@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from lifeos.core.records import (
@@ -856,10 +857,16 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
     return _with_run(snapshot, fresh).model_copy(update={"items": items})
 
 
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    """The UTC day of this number since 1970 ("2025-01-31"); a rebuild asks for it all the time."""
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
+
+
 def add_spend(spend: Spend, at: int, cost: float) -> Spend:
     """The day's and month's cost with this added; a new UTC day or month begins at zero."""
-    moment = datetime.fromtimestamp(at, UTC)
-    day, month = moment.strftime("%Y-%m-%d"), moment.strftime("%Y-%m")
+    day = _day(at // 86_400)
+    month = day[:7]
     return Spend(
         day=day,
         day_cost=cost + (spend.day_cost if spend.day == day else 0.0),

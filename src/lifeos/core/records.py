@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from lifeos.core.canonical import canonical_json
 from lifeos.core.clean import for_commit, one_line
-from lifeos.core.state import Ask, Outcome, TaskText, Wake
+from lifeos.core.state import Ask, Outcome, Success, TaskText, Wake
 from lifeos.errors import LedgerBroken
 from lifeos.model import (
     Action,
@@ -54,6 +60,19 @@ class BreachFact(Frozen):
     message: str = ""
 
 
+_OUTCOMES: Mapping[object, Outcome] = {
+    outcome.value: outcome for kind in (Success, Verdict, FailureClass) for outcome in kind
+}
+
+
+def _known(value: object, otherwise: ValidatorFunctionWrapHandler) -> Outcome:
+    """An outcome by its name. pydantic would try one enum after the other, at the price of a
+    record: rebuilding a ledger pays it for every attempt.
+    """
+    known = _OUTCOMES.get(value) if type(value) is str else None
+    return known if known is not None else otherwise(value)  # type: ignore[no-any-return]
+
+
 class AttemptFacts(Frozen):
     """Everything that the decision after an attempt looks at, and nothing else.
 
@@ -61,7 +80,7 @@ class AttemptFacts(Frozen):
     ``error`` a digest of the failure that is the same when the failure is the same.
     """
 
-    outcome: Outcome
+    outcome: Annotated[Outcome, WrapValidator(_known)]
     message: str = ""
     error: str = ""
     tree: str = ""
@@ -224,6 +243,7 @@ AnyRecord = Annotated[
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[AnyRecord] = TypeAdapter(AnyRecord)
+_LINE_START = f"\n{PREFIX}"
 
 
 def to_json(record: AnyRecord) -> str:
@@ -294,10 +314,12 @@ def format_message(record: AnyRecord, title: str, prose: str = "") -> str:
 
 def parse_message(message: str, where: str = "") -> AnyRecord:
     """The record in a commit message; refused when there is not exactly one."""
-    lines = [line for line in message.split("\n") if line.startswith(PREFIX)]
-    if len(lines) != 1:
-        raise LedgerBroken(f"commit {where} of the ledger has {len(lines)} records, not one")
-    return from_json(lines[0][len(PREFIX) :], where)
+    text = f"\n{message}"
+    count = text.count(_LINE_START)
+    if count != 1:
+        raise LedgerBroken(f"commit {where} of the ledger has {count} records, not one")
+    line = text[text.index(_LINE_START) + len(_LINE_START) :].partition("\n")[0]
+    return from_json(line, where)
 
 
 def outcome_class(outcome: Outcome) -> FailureClass | None:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -205,6 +205,18 @@ class Git:
         self.trace(f"git:after:{args[0]}")
         return Result(process.returncode, out, clean_text(err))
 
+    def stream(self, *args: str) -> Iterator[bytes]:
+        """Standard output of a git command, in pieces while it still runs.
+
+        Raises ``GitError`` at the end for any status but 0. ``timeout`` is for each piece: how
+        long all of it takes depends on how fast the caller takes it.
+        """
+        session = self.session(*args)
+        try:
+            yield from session.pieces()
+        finally:
+            session.close()
+
     def session(self, *args: str) -> Session:
         """Start a git command that answers requests until its input is closed."""
         self.trace(f"git:before:{args[0]}")
@@ -330,6 +342,18 @@ class Session:
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data
+
+    def pieces(self) -> Iterator[bytes]:
+        """Everything until the process ends. Raises ``GitError`` unless it ended well."""
+        while True:
+            try:
+                self._fill(time.monotonic() + self._timeout)
+            except SessionDied as end:
+                if end.status != 0:
+                    raise end.as_error() from None
+                return
+            yield bytes(self._buffer)
+            self._buffer.clear()
 
     def close(self) -> int:
         """End the process: it sees the end of its input, and is killed if that does not help.

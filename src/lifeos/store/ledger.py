@@ -15,8 +15,8 @@ project; history keeps it, and ``closed/`` says which commit has it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ STATE_EVERY = 256
 TITLE_LIMIT = 100
 LOG_FORMAT = "--format=%H %T %ae %P%n%B%x00"
 _SEQ = "Lifeos-Seq: "
+_END = b"\0\n"
 _FILE, _FOLDER = "100644", "040000"
 
 
@@ -277,8 +278,9 @@ class Ledger:
         folder.mkdir(exist_ok=True)
         text = f"{self.tip}\n{self.snapshot.model_dump_json()}"
         fresh = folder / "state.new"
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(folder / "state")
+        with self.repo.refs.exclusive():  # two processes may be at it, under the same name
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(folder / "state")
         seen = self.repo.refs.read(SEEN)
         if seen != self.tip:
             self.repo.refs.compare_and_swap(SEEN, self.tip, seen, "lifeos")
@@ -309,15 +311,34 @@ def read_entries(repo: Repo, tip: str, since: str | None = None) -> Iterator[Ent
     one line of history.
     """
     span = f"{since}..{tip}" if since else tip
-    listing = repo.git.run("log", "--reverse", LOG_FORMAT, "--end-of-options", span)
-    yield from parse_entries(repo, listing)
+    pieces = repo.git.stream("log", "--reverse", LOG_FORMAT, "--end-of-options", span)
+    with closing(pieces):
+        for block in _blocks(pieces):
+            yield _entry(repo, block)
 
 
 def parse_entries(repo: Repo, listing: bytes) -> Iterator[Entry]:
     """The transitions in what ``git log`` with ``LOG_FORMAT`` printed, in that order."""
-    for block in listing.decode("utf-8", "replace").split("\0\n"):
-        if block.strip("\0\n"):
-            yield _entry(repo, block)
+    for block in _blocks((listing,)):
+        yield _entry(repo, block)
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The commits in what ``git log`` prints. They are read while git looks for the next ones."""
+    rest = b""
+    for piece in pieces:
+        data = rest + piece
+        end = data.rfind(_END) + len(_END)
+        if end < len(_END):
+            rest = data
+            continue
+        rest = data[end:]
+        for block in data[: end - len(_END)].decode("utf-8", "replace").split("\0\n"):
+            if block.strip("\0\n"):
+                yield block
+    last = rest.decode("utf-8", "replace")
+    if last.strip("\0\n"):
+        yield last
 
 
 def _entry(repo: Repo, block: str) -> Entry:
@@ -338,6 +359,10 @@ def _entry(repo: Repo, block: str) -> Entry:
 
 
 def _seq(message: str, commit: str) -> int:
+    last = message.rfind(f"\n{_SEQ}") + 1 + len(_SEQ)
+    plain = message[last:].removesuffix("\n")
+    if last > len(_SEQ) and plain.isdecimal():  # where it always is, unless somebody wrote it
+        return int(plain)
     for line in reversed(message.rstrip().split("\n")):
         if line.startswith(_SEQ) and line[len(_SEQ) :].isdecimal():
             return int(line[len(_SEQ) :])

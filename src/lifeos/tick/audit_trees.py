@@ -51,15 +51,6 @@ def check_tree(audit: Audit, entry: Entry) -> None:
         _ended(audit, entry, record)
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
         _reverted(audit, entry, record)
-    elif isinstance(record, Noted) and record.topic in (Topic.GENESIS, Topic.GOVERNANCE):
-        _adopted(audit, entry, record)
-
-
-def _adopted(audit: Audit, entry: Entry, record: Noted) -> None:
-    if audit.governance(entry.tree, record.digest) is None:
-        audit.skip("sets of rules that this lifeos cannot read")
-    if record.topic is Topic.GOVERNANCE:
-        audit.skip("who brought the rules that were adopted on sight: their record does not say")
 
 
 def check_state(audit: Audit, entry: Entry) -> None:

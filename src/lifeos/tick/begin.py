@@ -42,7 +42,7 @@ def refuse(loaded: Loaded) -> NoReturn:
 
 
 def begin(repo: Repo, world: World) -> Ledger:
-    """Create the ledger, adopting the set that is on main. It must not have been there before."""
+    """Create the ledger, adopting the set that is on main. There was none a moment ago."""
     branch = main_branch(repo)
     commit = repo.refs.read(f"refs/heads/{branch}")
     if commit is None:
@@ -59,8 +59,19 @@ def begin(repo: Repo, world: World) -> Ledger:
     if loaded.governance is None:
         refuse(loaded)
     at = int(world.clock())
-    ledger = Ledger.begin(
-        repo, files=files, digest=loaded.governance.digest, main=commit, nonce=world.nonce(), at=at
-    )
+    try:
+        ledger = Ledger.begin(
+            repo,
+            files=files,
+            digest=loaded.governance.digest,
+            main=commit,
+            nonce=world.nonce(),
+            at=at,
+        )
+    except UsageError:
+        other = Ledger.open(repo)
+        if other is None:
+            raise
+        return other  # another tick began it at the same moment
     ledger.save()
     return ledger

@@ -30,6 +30,7 @@ from lifeos.tick.reading import (
     main_at,
 )
 from lifeos.tick.tasks import Tasks, candidates, open_tasks, read_tasks
+from lifeos.tick.unfit import unfit
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Gatherer:
         default_factory=dict
     )
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def gather(self) -> Gathered:
         """The facts of this moment."""
@@ -67,6 +69,8 @@ class Gatherer:
         sets = self._sets()
         contents = {run.work: self._content(run.work) for run in _with_work(snapshot.runs)}
         answers, refusals = read_answers(ctx, main, contents)
+        ready_tasks = self._candidates(tasks) if ready else ()
+        lacking = self._lacking(main) if ready_tasks or _may_go_on(snapshot.runs) else ()
         facts = Facts(
             main=main.commit,
             stop=stop,
@@ -74,7 +78,8 @@ class Gatherer:
             governance_by_approver=by_an_approver,
             sets=sets,
             tasks=open_tasks(ctx, tasks),
-            candidates=self._candidates(tasks) if ready else (),
+            unfit=bool(lacking),
+            candidates=ready_tasks,
             answers=answers,
             landed=self._landed(main),
             lost=self._lost(),
@@ -84,7 +89,13 @@ class Gatherer:
             may_open=may_open,
             only_task=ctx.limits.task,
         )
+        problems = (*problems, *lacking)
         return Gathered(facts=facts, tasks=tasks, problems=problems, refusals=refusals)
+
+    def _lacking(self, main: Main) -> tuple[Problem, ...]:
+        if main.tree not in self._unfit:
+            self._unfit[main.tree] = unfit(self.ctx.repo, main.tree)
+        return self._unfit[main.tree]
 
     def _may_open(self) -> int:
         asked = self.ctx.limits.tasks
@@ -188,6 +199,10 @@ class Gatherer:
         return frozenset(
             run.id for run in self._approved() if self._changes(run.approved_on, main.commit)
         )
+
+
+def _may_go_on(runs: Mapping[str, Run]) -> bool:
+    return any(run.status in (RunStatus.READY, RunStatus.PAUSED) for run in runs.values())
 
 
 def _with_work(runs: Mapping[str, Run]) -> list[Run]:

@@ -89,6 +89,7 @@ class Tick:
         self.report = Report()
         self.running: dict[Future[None], str] = {}
         self.waiting: set[str] = set()  # runs whose landing something of the person's blocks
+        self.looked_at = ""  # the commit of main that was last gathered from
         self.taken: set[str] = set()  # items whose answer this tick took
         self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
         self.refused: dict[str, Refusal] = {}  # by item: why its answer did not count
@@ -136,6 +137,13 @@ class Tick:
         if report.in_the_way or ctx.ledger.snapshot.stop or ctx.limits != Limits():
             remove_note(git)
             return
+        if report.published is None:
+            known = report.main
+        else:
+            known = ctx.repo.objects.commit(report.published).parents[0]
+        if known != self.looked_at:  # somebody moved main since: the next tick has to look
+            remove_note(git)
+            return
         write_note(
             git,
             main_ref=ctx.main_ref,
@@ -179,7 +187,7 @@ class Tick:
             if refusal.item not in self.taken
         )
         self.report.resting = resting(self.ctx.ledger.snapshot, gathered.facts)
-        self.report.main = gathered.facts.main
+        self.report.main = self.looked_at = gathered.facts.main
 
     def _first_refusal(self, refusal: Refusal) -> Refusal:
         """Why an answer does not count; once its question is gone, why it did not before that."""
@@ -342,7 +350,7 @@ class Tick:
             self.report.published = publish(self.ctx)
         except InTheWay as error:
             self._blocked_by(error)
-        self.report.main = self.ctx.main()
+        self.report.main = self.report.published or self.ctx.main()
 
 
 def resting(snapshot: Snapshot, facts: Facts) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from lifeos.store.story import newest
 from lifeos.tick.audit import Audit, Finding
 from lifeos.tick.audit_answers import check_answer, check_item
 from lifeos.tick.audit_main import check_gate, check_landing, check_main, second_parent
+from lifeos.tick.audit_rules import check_rules
 from lifeos.tick.audit_trees import check_state, check_tree
 
 __all__ = ["Finding", "Verified", "main_of", "verify_ledger"]
@@ -190,6 +191,7 @@ def _decision(audit: Audit, entry: Entry) -> None:
 
 _BEFORE: tuple[Callable[[Audit, Entry], None], ...] = (
     check_tree,
+    check_rules,
     _opened,
     _claim,
     _decision,

@@ -1,4 +1,4 @@
-"""The real command line in a process of its own, on a real repository at a point that is made once."""
+"""The real command line in a process of its own, on a real repository."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Project(Scene):
         """Run lifeos in the repository, or at a folder. ``code`` None: any exit code."""
         who = {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER") if email}
         # The commits of a test are of now: a question asked in the past would have expired.
-        dates = {f"GIT_{role}_DATE": f"{int(time.time())} +0000" for role in ("AUTHOR", "COMMITTER")}
+        moment = f"{int(time.time())} +0000"
+        dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
         done = subprocess.run(
             [sys.executable, "-m", "lifeos", *args],
             cwd=at or self.folder,
@@ -79,7 +80,7 @@ def project(
     name: str,
     make: Callable[[Path], Project],
 ) -> Project:
-    """A copy of the project of this name in ``folder / "repo"``; made the first time it is asked."""
+    """A copy of the project of this name in ``folder / "repo"``; made when first asked for."""
     if name not in _MADE:
         # A place that outlives the test: the folder above the tests' own temporary ones.
         place = folder.parent / f"template-{name}-{os.getpid()}"
