@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
-def commands(
-    wanted: Mapping[str, tuple[Path, Sequence[str]]], rounds: int
-) -> dict[str, float]:
+def commands(wanted: Mapping[str, tuple[Path, Sequence[str]]], rounds: int) -> dict[str, float]:
     """Milliseconds from start to end of each command, by name. Raises when one fails."""
 
     def runner(folder: Path, command: Sequence[str]) -> Callable[[], None]:

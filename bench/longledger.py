@@ -8,9 +8,8 @@ in that it would not allow, and the snapshots in the tree are the true ones.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lifeos.core.canonical import sha256, short_id
 from lifeos.core.machine import apply
@@ -152,7 +151,7 @@ class Story:
         """One task up to the checkpoint before it lands, which stays open."""
         yield from self._to_checkpoint(number)
 
-    def _to_checkpoint(self, number: int) -> Iterator[Transition]:
+    def _to_checkpoint(self, number: int) -> Generator[Transition, None, tuple[str, str]]:
         task = task_id(number)
         run = short_id("R", self.snapshot.root, task, 1)
         self.history = []
@@ -314,7 +313,8 @@ class _Writer:
     def close(self) -> None:
         """Finish the import; the branch has moved then."""
         self._send(b"done\n")
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.close()
         self.process.stdout.close()
         assert self.process.wait() == 0
@@ -325,7 +325,8 @@ class _Writer:
 
     def _ask(self, data: bytes) -> str:
         self._send(data)
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.flush()
         return self.process.stdout.readline().decode().strip()
 
@@ -376,4 +377,3 @@ def _artifacts(run: str, stage: Stage, *, failed: bool) -> dict[str, bytes]:
     if stage is Stage.BUILD and failed:
         return {"feedback.md": f"test_failure: 1 test failed in {run}\n".encode()}
     return {}
-

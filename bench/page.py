@@ -24,7 +24,7 @@ class Row:
     @property
     def verdict(self) -> str:
         """The last column."""
-        return {True: "yes", False: "**no**", None: "–"}[self.reached]
+        return {True: "yes", False: "**no**", None: "-"}[self.reached]
 
 
 def ms(value: float) -> str:

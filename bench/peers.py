@@ -117,7 +117,8 @@ def backlog_project(peers: Peers, folder: Path, count: int) -> Path:
         subprocess.run((command, *arguments), cwd=project, check=True, capture_output=True)
     (first,) = (project / "backlog" / "tasks").iterdir()
     text = first.read_text()
-    assert "TASK-1\n" in text and "the first task" in text
+    assert "TASK-1\n" in text
+    assert "the first task" in text
     for number in range(2, count + 1):
         copy = text.replace("TASK-1\n", f"TASK-{number}\n")
         copy = copy.replace("the first task", f"Part {number} answers within its deadline")

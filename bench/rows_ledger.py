@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from clock import calls, once
@@ -78,9 +79,7 @@ def _git_commit(scene: Scene, count: int) -> float:
     shutil.rmtree(path, ignore_errors=True)
     with new_repository(path):
         command = ("git", "commit", "-q", "--allow-empty", "-m", "one transition")
-        return calls(
-            {"": lambda: subprocess.run(command, cwd=path, check=True)}, max(5, count)
-        )[""]
+        return calls({"": lambda: subprocess.run(command, cwd=path, check=True)}, max(5, count))[""]
 
 
 # --- opening and rebuilding -------------------------------------------------------------------
@@ -106,7 +105,7 @@ def _hydrate(scene: Scene) -> Row:
     )
 
 
-def _opening(path: Path, *, cached: bool) -> object:
+def _opening(path: Path, *, cached: bool) -> Callable[[], object]:
     def run() -> None:
         if not cached:
             (path / ".git" / "lifeos" / "cache" / "state").unlink(missing_ok=True)
@@ -148,7 +147,7 @@ def _rebuild(scene: Scene) -> Row:
     )
 
 
-def _logger(path: Path, *options: str) -> object:
+def _logger(path: Path, *options: str) -> Callable[[], object]:
     command = ("git", "log", *options)
     return lambda: subprocess.run(command, cwd=path, check=True, stdout=subprocess.DEVNULL)
 
@@ -171,9 +170,14 @@ def _crowd(scene: Scene) -> Row:
         for writer in range(writers)
     ]
     for process in started:
-        assert process.stdout and process.stdout.readline() == "ready\n"
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
     begun = time.perf_counter()
-    outs = [_go(process) for process in started] and [p.communicate()[0] for p in started]
+    for process in started:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outs = [process.communicate()[0] for process in started]
     seconds = time.perf_counter() - begun
     assert all(process.returncode == 0 for process in started)
     tries = sum(int(out.split()[0]) for out in outs)
@@ -181,8 +185,9 @@ def _crowd(scene: Scene) -> Row:
     with Repo.open(path) as repo:
         entries = list(_opened(repo).entries())
     kept = Counter(entry.record.text for entry in entries if isinstance(entry.record, Noted))
-    lost = sum(1 for w in range(writers) for n in range(each) if kept[f"writer {w} record {n}"] != 1)
-    total = writers * each
+    wanted = [f"writer {w} record {n}" for w in range(writers) for n in range(each)]
+    lost = sum(1 for text in wanted if kept[text] != 1)
+    total = len(wanted)
     return Row(
         f"{writers} processes appending to one ledger",
         "every record kept, 1.0 tries each",
@@ -191,13 +196,6 @@ def _crowd(scene: Scene) -> Row:
         f"each writer looked, recorded and let go {each} times under lifeos's lock; the first was"
         f" done after {min(last):.2f} s, the last after {max(last):.2f} s.",
     )
-
-
-def _go(process: subprocess.Popen[str]) -> bool:
-    assert process.stdin
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    return True
 
 
 def write_in_crowd(path: Path, each: int, writer: str) -> None:
@@ -252,7 +250,9 @@ def _growth(scene: Scene) -> Row:
         f"commits {each['commit']:.0f} bytes and `state.json` {each['state.json']:.0f} a"
         f" transition. What runs leave comes to that: folders {each['tree']:.0f} bytes,"
         f" `closed/` {each['closed']:.0f}, packets, designs and plans {each['files']:.0f}, with"
-        f" about twenty transitions a task. `git repack -ad` took {ms(spent)} (with `-f`, because fast-import made this ledger's pack without deltas; from loose objects, as lifeos writes them, it comes to the same).",
+        f" about twenty transitions a task. `git repack -ad` took {ms(spent)}"
+        " (with `-f`: fast-import made this ledger's pack without deltas; from loose objects, as"
+        " lifeos writes them, it comes to the same).",
     )
 
 

@@ -1,8 +1,8 @@
 """Measures what lifeos costs, as ratios within one run. See docs/reference/cost.md.
 
-    python bench/run.py --quick            a minute in CI: that it works, no figures to rely on
-    python bench/run.py --install-peers    install the tools to compare with, then stop
-    python bench/run.py --write            everything, and write docs/reference/cost.md
+--quick            a minute in CI: that it works, no figures to rely on
+--install-peers    install the tools to compare with, then stop
+--write            everything, and write docs/reference/cost.md
 """
 
 from __future__ import annotations

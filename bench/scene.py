@@ -1,4 +1,4 @@
-"""Where the measuring is done: a scratch folder, a sealed environment, repositories of known content."""
+"""Where the measuring is done: a scratch folder, a sealed environment, known repositories."""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ class Frozen(BaseModel):
             return super().model_copy(update=update, deep=deep)
         copy = object.__new__(kind)
         known = self.__pydantic_fields_set__
+        if not known >= update.keys():
+            known = known | update.keys()
         _put(copy, "__dict__", {**self.__dict__, **update})
-        _put(copy, "__pydantic_fields_set__", known if known >= update.keys() else known | {*update})
+        _put(copy, "__pydantic_fields_set__", known)
         _put(copy, "__pydantic_extra__", None)
         _put(copy, "__pydantic_private__", None)
         return copy
@@ -180,9 +182,9 @@ class Usage(Frozen):
 class Change(Frozen):
     """One entry of git's raw diff between two trees, with line counts.
 
-    Modes are git's octal strings ("100644"; "000000" for absent). ``status`` is git's letter: A, D, M, T or R
-    (renames carry ``old_path``). ``added``/``removed`` are lines, or None for binary content.
-    ``size`` is the new content in bytes (0 when deleted).
+    Modes are git's octal strings ("100644"; "000000" for absent). ``status`` is git's letter: A, D,
+    M, T or R (renames carry ``old_path``). ``added``/``removed`` are lines, or None for binary
+    content. ``size`` is the new content in bytes (0 when deleted).
     """
 
     status: Literal["A", "D", "M", "T", "R"]

@@ -87,21 +87,13 @@ def test_log_without_a_ledger(repo: Path) -> None:
 # --- show ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["run", "task", "landing", "nothing", "title"])
-def test_a_closed_run_by_any_name(done: Scene, name: str) -> None:
+def test_a_closed_run_by_any_name(done: Scene) -> None:
     """Its id, its task, the task's title, the commit that landed it, or just the last one."""
     data = lifeos(done.folder, "show", TASK, "--json").data("show")
     landing = done.git("rev-parse", "main")
-    names = {
-        "run": (data["run"],),
-        "task": (TASK,),
-        "landing": (landing[:12],),
-        "nothing": (),
-        "title": ("Say hello in the guide",),
-    }
-    again = lifeos(done.folder, "show", *names[name], "--json").data("show")
-    assert again == data
     assert (data["state"], data["landed"]) == ("pass", landing)
+    for names in ((data["run"],), ("Say hello in the guide",), (landing[:12],), ()):
+        assert lifeos(done.folder, "show", *names, "--json").data("show") == data, names
 
 
 def test_the_screen_of_a_closed_run(done: Scene) -> None:
@@ -188,7 +180,7 @@ def test_an_unknown_artifact_lists_the_others(done: Scene) -> None:
     assert "plan.md" in said.err
 
 
-@pytest.mark.parametrize("name", ["LO-zzzzzz", "../x", "--", 'a"b', "R-00000000", "Q-00000000"])
+@pytest.mark.parametrize("name", ["../x", 'a"b', "R-00000000", "Q-00000000"])
 def test_unknown_names(done: Scene, name: str) -> None:
     """A wrong name is exit 2 with a next action, whatever it looks like."""
     said = lifeos(done.folder, "show", "--", name)

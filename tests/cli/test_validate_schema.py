@@ -98,7 +98,7 @@ def test_every_output_has_a_schema() -> None:
 
 def test_schemas(tmp_path: Path) -> None:
     """They are JSON, work outside a repository, and an unknown name lists the known ones."""
-    for name in ("loop", "config", "verify", "show", "status"):
+    for name in ("loop", "verify"):
         value = json.loads(lifeos(tmp_path, "schema", name).out)
         assert value["$id"] == f"lifeos/{name}/v1"
     said = lifeos(tmp_path, "schema", "nothing")

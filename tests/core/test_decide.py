@@ -799,3 +799,13 @@ def test_nothing_is_begun_on_a_main_that_lifeos_cannot_work_on() -> None:
     assert story.steps(unfit=True, candidates=candidates, may_open=1) == ()
     taken = story.steps(unfit=True, answers=(answer(story.item.id, J),))
     assert resolved(taken).item == story.item.id
+
+
+def test_what_is_past_is_no_wake_up() -> None:
+    """An item whose time has come is dealt with now; one without a time never wakes anybody."""
+    story = asking()
+    assert story.item.expires_at
+    assert next_wake(story.snapshot, story.gather(), story.item.expires_at) is None
+    item = story.item.model_copy(update={"expires_at": None})
+    snapshot = story.snapshot.model_copy(update={"items": {item.id: item}})
+    assert next_wake(snapshot, story.gather(), story.now) is None

@@ -711,3 +711,47 @@ def test_the_question_says_what_failed() -> None:
     assert asked_for
     assert asked_for.question == "unknown at build: no idea"
     assert verdict_on(failed(FailureClass.UNKNOWN)).ask != asked_for
+
+
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        (failed(FailureClass.UNKNOWN, usage=DEAR), None),
+        (failed(FailureClass.ENVELOPE_VIOLATION, usage=DEAR), ItemKind.BREACH),
+        (failed(FAILURE, usage=DEAR), None),
+    ],
+)
+def test_what_one_more_attempt_answers_is_not_asked_after_the_money(
+    given: AttemptFacts, then: ItemKind | None
+) -> None:
+    """A grant is one more attempt already; a breach is about what is there."""
+    asked_for = verdict_on(given).ask
+    assert asked_for
+    assert (asked_for.then.kind if asked_for.then else None) == then
+
+
+def test_a_rejection_is_still_asked_about_once_there_is_money() -> None:
+    """The verdict is not lost with the budget."""
+    asked_for = verdict_on(facts(Verdict.REJECT, usage=DEAR), Stage.PLAN_REVIEW).ask
+    assert asked_for
+    assert asked_for.then
+    assert asked_for.then.rule == "review_rejects"
+
+
+def test_a_question_without_a_message_says_so() -> None:
+    """For a failure, and for a rejection."""
+    plain = verdict_on(failed(FailureClass.UNKNOWN)).ask
+    rejected = verdict_on(facts(Verdict.REJECT), Stage.PLAN_REVIEW).ask
+    assert plain
+    assert rejected
+    assert plain.question == "unknown at build: no message"
+    assert "no message" in rejected.question
+
+
+@pytest.mark.parametrize("run", [STUCK, TURNING, {"errors": ("e",) * 3}])
+@pytest.mark.parametrize("message", ["it broke", ""])
+def test_no_progress_says_what_failed_last(run: dict[str, Any], message: str) -> None:
+    """The person must see what the attempts are stuck at."""
+    asked_for = verdict_on(failed(FAILURE, error="e", message=message), run=run).ask
+    assert asked_for
+    assert f"test_failure: {message or 'no message'}" in asked_for.question

@@ -1137,3 +1137,35 @@ def test_a_landing_review_does_not_cover_up_another_question() -> None:
         subject="s",
     )
     story.refuses(held, "has no close to review")
+
+
+@pytest.mark.parametrize("backoff", [0, 500])
+def test_a_rework_may_wait_too(backoff: int) -> None:
+    """With a backoff the run is paused at the stage that makes it again."""
+    table = routes() | {"review_rejection": {"retries": 1, "then": "escalate", "backoff": backoff}}
+    run = Story(rules(routing=table)).open().attempt().attempt(Verdict.REVISE).run
+    assert run.stage is Stage.DESIGN
+    assert run.status is (RunStatus.PAUSED if backoff else RunStatus.READY)
+
+
+def test_a_revised_build_is_mended_and_not_thrown_away() -> None:
+    """Only what did not fit main is built from nothing."""
+    story = Story().open().until(Stage.BUILD_REVIEW)
+    work = story.run.work
+    assert work
+    assert story.attempt(Verdict.REVISE).run.work == work
+
+
+def test_a_build_that_was_stopped_is_no_measure_of_progress() -> None:
+    """It was cut off: its tree and its error say nothing."""
+    story = Story().open().until(Stage.BUILD)
+    story.attempt(FailureClass.TEST_FAILURE, tree="half", error="e", stopped=True)
+    assert (story.run.trees, story.run.errors) == ((), ())
+
+
+def test_new_text_answers_what_was_only_about_the_old_attempt() -> None:
+    """An escalation that was overtaken by an edit is not asked afterwards: one more attempt is."""
+    story = changed(Story().open().attempt(FailureClass.UNKNOWN))
+    story.step()
+    assert story.item.rule == "task_changed"
+    assert story.answer().run.status is RunStatus.READY

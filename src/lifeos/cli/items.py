@@ -18,8 +18,6 @@ _PAST = {
     Decision.REVISE: "sent back",
     Decision.REJECT: "rejected",
 }
-_SHORTEST = 3
-"""Characters of an id that a prefix must have at least ("Q-z")."""
 
 
 def find_item(ledger: Ledger, name: str) -> Item:
@@ -49,7 +47,7 @@ def find_item(ledger: Ledger, name: str) -> Item:
 
 def _means(ledger: Ledger, item: Item, name: str) -> bool:
     wanted = name.lower()
-    if len(wanted) >= _SHORTEST and wanted.startswith("q-") and item.id.lower().startswith(wanted):
+    if wanted.startswith("q-") and item.id.lower().startswith(wanted):
         return True
     run = ledger.snapshot.runs.get(item.run or "")
     return run is not None and wanted in (run.id.lower(), run.task.lower())

@@ -254,7 +254,7 @@ def _oscillation(case: Case) -> Judgement | None:
 
 def _ends_at_once(case: Case) -> Judgement | None:
     if case.facts.outcome is Verdict.REJECT:
-        message = f"the review rejects: {case.facts.message}"
+        message = f"the review rejects: {case.facts.message or 'no message'}"
         return _escalation(case, "review_rejects", message)
     if case.route.retries > 0:
         return None

@@ -70,7 +70,7 @@ def _known(value: object, otherwise: ValidatorFunctionWrapHandler) -> Outcome:
     record: rebuilding a ledger pays it for every attempt.
     """
     known = _OUTCOMES.get(value) if type(value) is str else None
-    return known if known is not None else otherwise(value)  # type: ignore[no-any-return]
+    return known if known is not None else otherwise(value)
 
 
 class AttemptFacts(Frozen):

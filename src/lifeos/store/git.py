@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -205,7 +205,7 @@ class Git:
         self.trace(f"git:after:{args[0]}")
         return Result(process.returncode, out, clean_text(err))
 
-    def stream(self, *args: str) -> Iterator[bytes]:
+    def stream(self, *args: str) -> Generator[bytes]:
         """Standard output of a git command, in pieces while it still runs.
 
         Raises ``GitError`` at the end for any status but 0. ``timeout`` is for each piece: how

@@ -15,7 +15,7 @@ project; history keeps it, and ``closed/`` says which commit has it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +39,9 @@ from lifeos.core.records import (
 from lifeos.core.state import Snapshot
 from lifeos.errors import IllegalTransition, LedgerBroken, UsageError
 from lifeos.model import CloseOutcome, Frozen
-from lifeos.store.lock import Lock
+from lifeos.store.objects import Objects
 from lifeos.store.repo import Repo
-from lifeos.store.trees import Edit, edit, lookup, walk
+from lifeos.store.trees import Edit, edit, lookup, parse_tree, read_tree, walk
 
 BRANCH = "refs/heads/lifeos/ledger"
 SEEN = "refs/lifeos/seen"
@@ -103,6 +103,36 @@ def attempt_path(run: str, n: int) -> str:
     return f"runs/{run}/{n}"
 
 
+class _ClosedFolder:
+    """Which blob says how a task ended; folders that were read before are not read again."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._index: dict[str, str] = {}
+        self._fans: dict[str, dict[str, str]] = {}
+
+    def of(self, objects: Objects, tree: str) -> Mapping[str, str]:
+        """The blob's id by task, in this tree of the ledger."""
+        folder = lookup(objects, tree, "closed")
+        if folder is None:
+            return {}
+        if folder.oid != self._folder:
+            self._read(objects, folder.oid)
+        return self._index
+
+    def _read(self, objects: Objects, folder: str) -> None:
+        fans = {entry.oid: entry.name for entry in read_tree(objects, folder)}
+        kept = {oid: self._fans[oid] for oid in fans if oid in self._fans}
+        lacking = [oid for oid in fans if oid not in kept]
+        size = 20 if objects.hash_name == "sha1" else 32
+        for oid, _, data in objects.read_many(lacking):
+            entries = parse_tree(oid, data, size)
+            # What lies in another folder than its own is not found by name either.
+            kept[oid] = {one.name: one.oid for one in entries if fan(one.name) == fans[oid]}
+        self._folder, self._fans = folder, kept
+        self._index = {task: oid for part in kept.values() for task, oid in part.items()}
+
+
 class Ledger:
     """The ledger of a repository at one tip. ``snapshot`` follows from the records up to it."""
 
@@ -112,6 +142,8 @@ class Ledger:
         self.tip = tip
         self.tree = tree
         self.snapshot = snapshot
+        self._closed = _ClosedFolder()
+        self._endings: dict[str, Ended] = {}
 
     # --- opening ----------------------------------------------------------------------------
 
@@ -174,6 +206,19 @@ class Ledger:
         """How the last run of a task ended, or None if none has."""
         data = self.read(closed_path(task))
         return Ended.model_validate_json(data) if data else None
+
+    def endings(self, tasks: Collection[str]) -> dict[str, Ended]:
+        """How the last runs of these tasks ended, for those of them that have ended.
+
+        The folder is read once and then only where it changed: a tick asks before every step, for
+        every task there is.
+        """
+        index = self._closed.of(self.repo.objects, self.tree)
+        wanted = {task: index[task] for task in tasks if task in index}
+        lacking = [oid for oid in wanted.values() if oid not in self._endings]
+        for oid, _, data in self.repo.objects.read_many(lacking):
+            self._endings[oid] = Ended.model_validate_json(data)
+        return {task: self._endings[oid] for task, oid in wanted.items()}
 
     def governance(self, digest: str) -> dict[str, bytes]:
         """The files of an adopted set, by their path in the repository."""
@@ -266,9 +311,10 @@ class Ledger:
     def turn(self) -> Iterator[None]:
         """Hold lifeos's lock on the ledger, with everything others recorded taken in.
 
-        Inside it ``append`` cannot lose a race against another lifeos on this machine.
+        Inside it ``append`` cannot lose a race against another lifeos on this machine: it is the
+        lock that references move under, so who waits for it waits once.
         """
-        with Lock(self.repo.ensure_private() / "ledger.lock"):
+        with self.repo.refs.exclusive():
             self.catch_up()
             yield
 

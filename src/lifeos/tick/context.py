@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
 from lifeos.errors import Busy, LedgerBroken, UsageError
 from lifeos.governance import load_set
 from lifeos.process import untraced
+from lifeos.store.history import Introduced
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 
@@ -56,6 +58,8 @@ class Context:
     limits: Limits = Limits()
     sets: dict[str, Governance] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
+    backlogs: dict[str, tuple[bytes, Backlog]] = field(default_factory=dict)  # by blob, newest last
+    brought: dict[tuple[str, int, int], tuple[Introduced, ...]] = field(default_factory=dict)
 
     def now(self) -> int:
         """The time for a new record: the clock's, never earlier than the tip's (seconds UTC)."""

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lifeos.core.backlog.entry import Backlog, Mark, Task
 from lifeos.core.backlog.ids import derive_id
-from lifeos.core.backlog.parse import parse as parse_backlog
-from lifeos.core.backlog.select import Closed, Eligibility, OpenRun
-from lifeos.core.backlog.select import explain as explain_tasks
+from lifeos.core.backlog.select import Closed, Eligibility, OpenRun, judged
 from lifeos.core.canonical import digest_of
 from lifeos.core.decide import TaskFact
 from lifeos.core.state import Run, RunStatus
 from lifeos.model import Risk, Stage
-from lifeos.store.history import who_brought_lines
+from lifeos.store.history import Introduced, who_brought_lines
 from lifeos.store.ledger import Ended
 from lifeos.store.trees import lookup
 from lifeos.tick.authority import by_approver
+from lifeos.tick.backlog_cache import parsed
 from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, Main
 
 NO_BACKLOG = b""
+_REMEMBERED = 2  # backlogs in memory: main before and after lifeos's own commit
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,39 @@ class Tasks:
 def read_tasks(ctx: Context, main: Main) -> Tasks:
     """The backlog at a commit of main. A missing file is an empty backlog."""
     leaf = lookup(ctx.repo.objects, main.tree, BACKLOG)
-    data = NO_BACKLOG
+    data, backlog = NO_BACKLOG, Backlog()
     if leaf is not None and leaf.mode in ("100644", "100755"):
-        data = ctx.repo.objects.read(leaf.oid)[1]
-    backlog = parse_backlog(data, BACKLOG, ctx.rules.config.id_prefix)
+        data, backlog = _read(ctx, leaf.oid)
     tasks = Tasks(main=main, data=data, backlog=backlog, ids={})
     _recover_ids(ctx, tasks)
     return tasks
 
 
+def _read(ctx: Context, oid: str) -> tuple[bytes, Backlog]:
+    if oid not in ctx.backlogs:
+        data = ctx.repo.objects.read(oid)[1]
+        backlog = parsed(ctx.repo, oid, data, BACKLOG, ctx.rules.config.id_prefix)
+        while len(ctx.backlogs) >= _REMEMBERED:
+            del ctx.backlogs[next(iter(ctx.backlogs))]
+        ctx.backlogs[oid] = (data, backlog)
+    return ctx.backlogs[oid]
+
+
 def _recover_ids(ctx: Context, tasks: Tasks) -> None:
     """Find the tasks of open runs whose id did not reach main before the last tick died."""
+    if not ctx.ledger.snapshot.runs:
+        return
     written = {task.id for task in tasks.backlog.tasks}
     lacking = [run for run in ctx.ledger.snapshot.runs.values() if run.task not in written]
     titles = {run.title for run in lacking}
-    for task in tasks.backlog.tasks:
+    for task in tasks.backlog.tasks if titles else ():
         if not task.id and task.title in titles:
             tasks.ids[task.order] = derived_id(ctx, tasks, task)
 
 
 def derived_id(ctx: Context, tasks: Tasks, task: Task) -> str:
     """The id of a task that has none: the same on every machine that sees the same history."""
-    brought = who_brought_lines(ctx.repo, tasks.main.commit, BACKLOG, task.line, task.line)
+    brought = _brought(ctx, tasks, task.line, task.line)
     introduced = brought[0].commit if brought else ""
     return derive_id(
         ctx.rules.config.id_prefix,
@@ -77,6 +89,14 @@ def derived_id(ctx: Context, tasks: Tasks, task: Task) -> str:
         task.title,
         task.ordinal,
     )
+
+
+def _brought(ctx: Context, tasks: Tasks, first: int, last: int) -> tuple[Introduced, ...]:
+    """Who brought these lines; asked for the same ones before every step of a tick."""
+    key = (tasks.main.commit, first, last)
+    if key not in ctx.brought:
+        ctx.brought[key] = who_brought_lines(ctx.repo, tasks.main.commit, BACKLOG, first, last)
+    return ctx.brought[key]
 
 
 def task_commands(task: Task) -> tuple[str, ...]:
@@ -91,7 +111,7 @@ def unapproved_commands(ctx: Context, tasks: Tasks, task: Task) -> str:
         return ""
     first, last = lines_of(tasks.data, task)
     # lifeos itself only ever edits the first line (mark and id), which carries no command.
-    brought = who_brought_lines(ctx.repo, tasks.main.commit, BACKLOG, first + 1, last)
+    brought = _brought(ctx, tasks, first + 1, last)
     approvals = ctx.rules.approvals
     if brought and all(by_approver(ctx.repo, commit, approvals) for commit in brought):
         return ""
@@ -135,15 +155,20 @@ def open_tasks(ctx: Context, tasks: Tasks) -> dict[str, TaskFact]:
 
 def explain(ctx: Context, tasks: Tasks) -> tuple[Eligibility, ...]:
     """For every task, in order of selection: whether it may be opened now, and why not."""
-    snapshot = ctx.ledger.snapshot
-    ended = {
-        task.id: closed_fact(task, end)
-        for task in tasks.backlog.tasks
-        if task.id and (end := ctx.ledger.ended(task.id))
-    }
+    return tuple(_judged(ctx, tasks))
+
+
+def _judged(ctx: Context, tasks: Tasks) -> Iterator[Eligibility]:
+    """The same one by one: who wants the first that may be opened need not judge them all."""
+    snapshot, backlog = ctx.ledger.snapshot, tasks.backlog
+    # A ticked box stays done, however a run of it ended.
+    wanted = {task.id: task for task in backlog.tasks if task.id and task.mark is not Mark.DONE}
+    endings = ctx.ledger.endings(wanted.keys())
+    ended = {task: closed_fact(wanted[task], end) for task, end in endings.items()}
     runs = tuple(open_run(run) for run in snapshot.runs.values())
-    named = replace(tasks.backlog, tasks=tuple(tasks.named(task) for task in tasks.backlog.tasks))
-    return explain_tasks(named, ended, runs, frozenset(snapshot.retries))
+    if tasks.ids:
+        backlog = replace(backlog, tasks=tuple(tasks.named(task) for task in backlog.tasks))
+    return judged(backlog, ended, runs, frozenset(snapshot.retries))
 
 
 def closed_fact(task: Task, end: Ended) -> Closed:
@@ -168,7 +193,7 @@ def open_run(run: Run) -> OpenRun:
 
 def candidates(ctx: Context, tasks: Tasks, only: str) -> tuple[TaskFact, ...]:
     """The task to open next, if there is one: the first eligible, or the one asked for."""
-    for eligibility in explain(ctx, tasks):
+    for eligibility in _judged(ctx, tasks):
         task = eligibility.task
         if not eligibility.eligible:
             continue

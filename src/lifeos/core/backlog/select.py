@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lifeos.core import globs
@@ -80,11 +80,21 @@ def explain(
 
     ``closed`` is by task id; ``retried`` are the tasks for which a person asked for another run.
     """
+    return tuple(judged(backlog, closed, open_runs, retried))
+
+
+def judged(
+    backlog: Backlog,
+    closed: Mapping[str, Closed],
+    open_runs: Sequence[OpenRun],
+    retried: frozenset[str] = frozenset(),
+) -> Iterator[Eligibility]:
+    """The same as ``explain``, one by one."""
     by_id = {task.id: task for task in backlog.tasks if task.id}
     running = frozenset(run.task_id for run in open_runs)
     facts = _Facts(backlog, by_id, closed, open_runs, running, retried)
     order = sorted(backlog.tasks, key=lambda task: (task.priority, task.order))
-    return tuple(_judge(task, facts) for task in order)
+    return (_judge(task, facts) for task in order)
 
 
 def eligible(
@@ -94,8 +104,8 @@ def eligible(
     retried: frozenset[str] = frozenset(),
 ) -> tuple[Task, ...]:
     """The tasks that may be started now, the next one first."""
-    judged = explain(backlog, closed, open_runs, retried)
-    return tuple(found.task for found in judged if found.eligible)
+    every = judged(backlog, closed, open_runs, retried)
+    return tuple(found.task for found in every if found.eligible)
 
 
 def _judge(task: Task, facts: _Facts) -> Eligibility:
