@@ -11,17 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clock import calls, once
-from longledger import BEGIN, Story
-from page import Row, ms, times
-from peers import Peers, dbos_step
-from scene import Scene, git, new_repository
-
 from lifeos.core.records import Noted
 from lifeos.core.state import Snapshot
 from lifeos.store.ledger import BRANCH, LOG_FORMAT, Ledger, read_entries, replay
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import World
+from longledger import BEGIN, Story
+from page import Row, ms, times
+from peers import Peers, dbos_step
+from scene import Scene, git, new_repository
 
 
 def rows(scene: Scene, peers: Peers) -> list[Row]:

@@ -7,9 +7,6 @@ import time
 from pathlib import Path
 
 from clock import once
-from page import Row, ms
-from scene import Scene, backlog_text, new_repository
-
 from lifeos.core.decide import decide
 from lifeos.core.records import Claimed, Finished
 from lifeos.model import Stage
@@ -21,6 +18,8 @@ from lifeos.tick.gather import Gatherer
 from lifeos.tick.loop import Tick
 from lifeos.tick.reading import main_at
 from lifeos.tick.tasks import read_tasks
+from page import Row, ms
+from scene import Scene, backlog_text, new_repository
 
 RECIPE = """
 - [ ] **LO-aaaaaa** Greet whoever comes

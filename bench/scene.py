@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from longledger import length_near, make, task_id, title
-
 from lifeos.initial import render_init
 from lifeos.store.repo import Repo
+from longledger import length_near, make, task_id, title
 
 NAME, EMAIL = "Ada", "ada@example.invalid"
 WHEN = "2025-01-01T00:00:00Z"

@@ -88,9 +88,7 @@ def test_a_hit_is_what_the_parser_said(store: Repo, name: str) -> None:
 
 
 @given(st.lists(st.sampled_from(FULL.split(b"\n")), max_size=30))
-def test_any_lines_come_back_the_same(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
-) -> None:
+def test_any_lines_come_back_the_same(lines: list[bytes]) -> None:
     """Whatever a file says, the way through JSON and back loses nothing."""
     fresh = parse(b"\n".join(lines))
     value = json.loads(json.dumps(backlog_cache._packed(fresh)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from told import lifeos
-
 from conftest import Git
+from told import lifeos
 
 
 def test_it_shows_a_whole_run_and_leaves_nothing(tmp_path: Path, sealed: Path) -> None:

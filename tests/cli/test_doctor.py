@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from told import Said, lifeos
 
 from conftest import Git
+from told import Said, lifeos
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from told import asked, landed, lifeos
 
 from lifeos.core.canonical import sha256
 from loop_scene import TASK, Scene
+from told import asked, landed, lifeos
 
 
 @pytest.fixture

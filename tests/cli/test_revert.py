@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from told import asked, landed, lifeos
 
 from loop_scene import TASK, Scene
+from told import asked, landed, lifeos
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from told import lifeos
 
 from conftest import Git
 from lifeos.cli.schema_command import OUTPUTS
+from told import lifeos
 
 CLI = Path(__file__).parent.parent.parent / "src/lifeos/cli"
 

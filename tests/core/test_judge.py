@@ -755,3 +755,9 @@ def test_no_progress_says_what_failed_last(run: dict[str, Any], message: str) ->
     asked_for = verdict_on(failed(FAILURE, error="e", message=message), run=run).ask
     assert asked_for
     assert f"test_failure: {message or 'no message'}" in asked_for.question
+
+
+def test_a_packet_rule_is_asked_once() -> None:
+    """At the landing, and not after the packet as well."""
+    rule = {"name": "r", "stage": "packet"}
+    assert verdict_on(facts(), Stage.PACKET, checkpoints=[rule]).ask is None

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from cli_scene import scene
+from conftest import EPOCH
 from crash_driver import (
     Left,
     Point,
@@ -25,8 +27,6 @@ from crash_driver import (
     tick,
     whole_run,
 )
-
-from conftest import EPOCH
 from lifeos.model import Stage
 
 pytestmark = pytest.mark.sandbox

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
-from cli_scene import Scene, scene
 
+from cli_scene import Scene, scene
 from lifeos.model import Stage
 
 pytestmark = pytest.mark.sandbox

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from cli_scene import Scene, end_of, scene
 
 pytestmark = pytest.mark.sandbox

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from cli_scene import CLINGS, HANGS, Scene, end_of, scene, sleepers, until
 
 pytestmark = pytest.mark.sandbox

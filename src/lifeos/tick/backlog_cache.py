@@ -63,8 +63,8 @@ def _parser() -> tuple[str, ...]:
 def _read(path: Path, key: str) -> Backlog | None:
     try:
         head, _, rest = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return None  # there is none yet, or none can be
     checksum, _, body = rest.partition(b"\n")
     if head != key.encode() or checksum != _checksum(body):
         return None
@@ -98,7 +98,7 @@ def _packed(backlog: Backlog) -> dict[str, object]:
     return {
         "count": len(backlog.tasks),
         "tasks": columns,
-        "problems": [(*_problem(one), one.orders) for one in backlog.problems],
+        "problems": [_problem(one) for one in backlog.problems],
         "warnings": [_problem(one) for one in backlog.warnings],
         "quarantine": list(backlog.quarantine.items()),
         "headings": [(h.text, h.level, h.priority, h.start, h.end) for h in backlog.headings],
@@ -107,20 +107,25 @@ def _packed(backlog: Backlog) -> dict[str, object]:
 
 def _problem(one: Problem) -> tuple[object, ...]:
     place = one.place
-    return place.file, place.line, place.column, one.message, one.fix
+    orders = one.orders if isinstance(one, EntryProblem) else None
+    return place.file, place.line, place.column, one.message, one.fix, orders
 
 
 def _unpacked(value: Any) -> Backlog:  # noqa: ANN401  (JSON of a shape that only _packed makes)
     return Backlog(
         tasks=_tasks(value["count"], value["tasks"]),
-        problems=tuple(
-            EntryProblem(Place(*one[:3]), one[3], one[4], tuple(one[5]))
-            for one in value["problems"]
+        problems=tuple(EntryProblem(*_parts(one), tuple(one[5])) for one in value["problems"]),
+        warnings=tuple(
+            Problem(*_parts(one)) if one[5] is None else EntryProblem(*_parts(one), tuple(one[5]))
+            for one in value["warnings"]
         ),
-        warnings=tuple(Problem(Place(*one[:3]), one[3], one[4]) for one in value["warnings"]),
-        quarantine={order: reason for order, reason in value["quarantine"]},
+        quarantine=dict(value["quarantine"]),
         headings=tuple(Heading(*one) for one in value["headings"]),
     )
+
+
+def _parts(one: list[Any]) -> tuple[Place, str, str]:
+    return Place(*one[:3]), one[3], one[4]
 
 
 def _tasks(count: int, columns: dict[str, Any]) -> tuple[Task, ...]:

@@ -14,7 +14,7 @@ from lifeos.model import CloseOutcome
 from lifeos.store.ledger import Ended
 from lifeos.store.trees import Edit, edit, lookup, read_tree
 from lifeos.tick.context import Context
-from lifeos.tick.reading import BACKLOG, QUEUE, Main, queue_files, read_file
+from lifeos.tick.reading import BACKLOG, QUEUE, Main, no_queue, queue_files, read_file
 from lifeos.tick.tasks import Tasks
 
 _OURS = re.compile(r"(Q-[0-9a-hjkmnp-tv-z]{8})\.(md|approval\.yaml)")
@@ -137,6 +137,8 @@ def queue_edits(
     ctx: Context, main: Main
 ) -> tuple[dict[str, Edit], tuple[str, ...], tuple[str, ...]]:
     """The queue folder as the ledger has it: files of open items, nothing of closed ones."""
+    if no_queue(ctx.repo, main.tree):
+        return {}, (), ()
     there = queue_files(ctx.repo, main.tree)
     folder = lookup(ctx.repo.objects, ctx.ledger.tree, "queue")
     pending = (

@@ -28,6 +28,7 @@ from lifeos.tick.reading import (
     governance_files,
     governance_key,
     main_at,
+    no_queue,
 )
 from lifeos.tick.tasks import Tasks, candidates, open_tasks, read_tasks
 from lifeos.tick.unfit import unfit
@@ -89,7 +90,7 @@ class Gatherer:
             may_open=may_open,
             only_task=ctx.limits.task,
         )
-        problems = (*problems, *lacking)
+        problems = (*problems, *lacking, *no_queue(ctx.repo, main.tree))
         return Gathered(facts=facts, tasks=tasks, problems=problems, refusals=refusals)
 
     def _lacking(self, main: Main) -> tuple[Problem, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lifeos.core.backlog.edit import normalise
 from lifeos.core.backlog.ids import DEFAULT_PREFIX
 from lifeos.core.policy import is_governance
+from lifeos.errors import Place, Problem
 from lifeos.store.repo import Repo
 from lifeos.store.trees import Edit, edit, lookup, read_tree, walk
 
@@ -73,6 +74,16 @@ def changed_by_people(repo: Repo, old: str, new: str) -> frozenset[str]:
 
     paths = changed_paths(repo, old, new)
     return frozenset(p for p in paths if p != BACKLOG and not p.startswith(f"{QUEUE}/"))
+
+
+def no_queue(repo: Repo, tree: str) -> tuple[Problem, ...]:
+    """Why there can be no queue in this tree: something else is where its folder must be."""
+    for path in (".lifeos", QUEUE):
+        leaf = lookup(repo.objects, tree, path)
+        if leaf is not None and leaf.mode != "040000":
+            what = "is no folder, so that no question can be written there"
+            return (Problem(Place(path), what, "commit a folder in its place, or remove it"),)
+    return ()
 
 
 def queue_files(repo: Repo, tree: str) -> Mapping[str, tuple[str, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lifeos.core.backlog.entry import Backlog, Mark, Task
+from lifeos.core.backlog.entry import Backlog, EntryProblem, Mark, Task
 from lifeos.core.backlog.ids import derive_id
 from lifeos.core.backlog.select import Closed, Eligibility, OpenRun, judged
 from lifeos.core.canonical import digest_of
 from lifeos.core.decide import TaskFact
 from lifeos.core.state import Run, RunStatus
+from lifeos.errors import Place
 from lifeos.model import Risk, Stage
 from lifeos.store.history import Introduced, who_brought_lines
 from lifeos.store.ledger import Ended
@@ -21,6 +22,11 @@ from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, Main
 
 NO_BACKLOG = b""
+_NOT_A_FILE = EntryProblem(
+    Place(BACKLOG),
+    "is a link, a folder or a submodule: whoever can change what it leads to would choose the work",
+    "commit it as a regular file",
+)
 _REMEMBERED = 2  # backlogs in memory: main before and after lifeos's own commit
 
 
@@ -32,6 +38,11 @@ class Tasks:
     data: bytes
     backlog: Backlog
     ids: dict[int, str]
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether a task may be there that is not found: the file itself is at fault."""
+        return any(not problem.orders for problem in self.backlog.problems)
 
     def named(self, task: Task) -> Task:
         """The task with the id it has, or will get."""
@@ -51,6 +62,8 @@ def read_tasks(ctx: Context, main: Main) -> Tasks:
     data, backlog = NO_BACKLOG, Backlog()
     if leaf is not None and leaf.mode in ("100644", "100755"):
         data, backlog = _read(ctx, leaf.oid)
+    elif leaf is not None:
+        backlog = Backlog(problems=(_NOT_A_FILE,))
     tasks = Tasks(main=main, data=data, backlog=backlog, ids={})
     _recover_ids(ctx, tasks)
     return tasks
@@ -150,7 +163,22 @@ def open_tasks(ctx: Context, tasks: Tasks) -> dict[str, TaskFact]:
         if task is not None:
             changed = task.digest != run.task_digest
             found[run.task] = fact_of(ctx, tasks, task, with_commands=changed)
+        elif tasks.unreadable:
+            # A task that is gone ends its run; a file that cannot be read says nothing of it.
+            found[run.task] = _as_it_was(run)
     return found
+
+
+def _as_it_was(run: Run) -> TaskFact:
+    return TaskFact(
+        id=run.task,
+        title=run.title,
+        digest=run.task_digest,
+        scope=run.scope,
+        tags=run.tags,
+        risk=run.risk,
+        ordinal=run.ordinal,
+    )
 
 
 def explain(ctx: Context, tasks: Tasks) -> tuple[Eligibility, ...]:
