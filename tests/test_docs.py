@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from conftest import require
 
 ROOT = Path(__file__).parents[1]

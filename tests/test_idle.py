@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loop_scene import Scene, begin_scene
 
 from lifeos.idle import idle_line, remove_note
+from loop_scene import Scene, begin_scene
 
 
 @pytest.fixture

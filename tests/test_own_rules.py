@@ -1,4 +1,4 @@
-"""lifeos is its own first user: its rules are what init writes, and its backlog can be worked on."""
+"""lifeos is its own first user: its rules are what init writes, its backlog can be worked on."""
 
 from __future__ import annotations
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from story import Story
-
 from lifeos.core.decide import Attempt
 from lifeos.model import Decision, FailureClass, Stage, Verdict
+from story import Story
 
 
 def test_a_rework_from_the_plan_still_tells_the_build() -> None:
