@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifeos.governance import governance_digest
 from lifeos.initial import render_init
 from lifeos.store.repo import Repo
 from longledger import length_near, make, task_id, title
@@ -67,7 +68,7 @@ class Scene:
     def ledger(self, near: int) -> Path:
         """A repository whose ledger has about so many transitions, and no task to do."""
         count = length_near(near)
-        path = self.folder / f"ledger-{count}"
+        path = self.folder / f"ledger-{count}-{rules()}"
         if not path.exists():
             say(f"making a ledger of {count:,} transitions")
             with new_repository(path) as repo:
@@ -76,7 +77,7 @@ class Scene:
 
     def tasks(self) -> Path:
         """A repository with open tasks, a short ledger, and one question that waits."""
-        path = self.folder / "tasks"
+        path = self.folder / f"tasks-{rules()}"
         if not path.exists():
             with new_repository(path, backlog_text(self.size.tasks)) as repo:
                 make(repo, length_near(self.size.short), waiting=True)
@@ -114,6 +115,11 @@ def seal(folder: Path) -> None:
     # The processes measured must be of the same source as this one, also where lifeos is
     # installed from elsewhere.
     os.environ["PYTHONPATH"] = str(SOURCE)
+
+
+def rules() -> str:
+    """What tells kept repositories apart whose rules this lifeos may no longer read."""
+    return governance_digest(render_init(NAME, EMAIL, "main", ()))[:8]
 
 
 def new_repository(path: Path, backlog: str = "") -> Repo:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from story import MAIN, START, TASK, Story, facts, rules
 
 from lifeos.core.decide import (
     Answer,
@@ -33,6 +32,7 @@ from lifeos.model import (
     Trust,
     Usage,
 )
+from story import MAIN, START, TASK, Story, facts, rules
 
 DAY = 86_400
 A, V, J = Decision.APPROVE, Decision.REVISE, Decision.REJECT

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from story import MAIN, START, TASK, Story, facts, rules
 
 from lifeos.core.decide import Write
 from lifeos.core.judge import MIN_PAUSE, RULE_ORDER, Judgement, judge, landing_checkpoint
@@ -33,6 +32,7 @@ from lifeos.model import (
     Usage,
     Verdict,
 )
+from story import MAIN, START, TASK, Story, facts, rules
 
 NOW = START + 1000
 BREACHES = (FailureClass.ENVELOPE_VIOLATION, FailureClass.GOVERNANCE_VIOLATION)

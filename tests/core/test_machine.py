@@ -10,7 +10,6 @@ from collections.abc import Callable
 from itertools import product
 
 import pytest
-from story import MAIN, START, TASK, Story, facts, rules
 
 from lifeos.core.decide import TaskFact
 from lifeos.core.machine import (
@@ -50,6 +49,7 @@ from lifeos.model import (
     Usage,
     Verdict,
 )
+from story import MAIN, START, TASK, Story, facts, rules
 
 OUTCOMES: tuple[Outcome, ...] = (*Success, *Verdict, *FailureClass)
 REVIEWS = (Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW)

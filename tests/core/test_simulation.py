@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from simulation import World
 
 QUICK = 300

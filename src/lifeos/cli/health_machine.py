@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifeos.core.policy import Governance
     from lifeos.store.repo import Repo
 
+_GIT = "git"
 _LOW, _EMPTY = 1 << 30, 100 << 20
 """Free bytes below which there is a warning, and below which nothing can work."""
 _LEFT = (
@@ -38,14 +39,14 @@ def programs() -> Iterator[Line]:
     try:
         version = git_version(Path(os.devnull, "none"))
     except LifeosError as error:
-        yield fail("git", error.message, error.fix)
+        yield fail(_GIT, error.message, error.fix)
         return
     text = ".".join(map(str, version))
     if version < MINIMUM_GIT:
         need = ".".join(map(str, MINIMUM_GIT))
-        yield fail("git", f"{text} is too old: lifeos needs {need}", "install a newer git")
+        yield fail(_GIT, f"{text} is too old: lifeos needs {need}", "install a newer git")
     else:
-        yield ok("git", f"{text} at {shutil.which('git')}")
+        yield ok(_GIT, f"{text} at {shutil.which('git')}")
 
 
 def sandbox(rules: Governance) -> Iterator[Line]:

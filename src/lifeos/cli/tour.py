@@ -13,6 +13,7 @@ from typing import TextIO
 from lifeos.cli.frame import colours
 from lifeos.cli.paint import paint
 from lifeos.errors import Failed
+from lifeos.store.scratch import as_run, as_shown, environment
 
 _SECONDS = 120.0
 """More than any command here needs."""
@@ -195,12 +196,10 @@ class Tour:
         self._run(shown, (sys.executable, "-m", "lifeos", *args), most=most)
 
     def _git(self, *args: str, quiet: bool = False) -> str:
-        shown = _as_typed(("git", *args))
+        shown = _as_typed(as_shown(args))
         if not quiet:
             self._echo(shown)
-        colour = "always" if colours() else "never"
-        argv = ("git", "-c", f"color.ui={colour}", "-c", "core.pager=cat", *args)
-        return self._run(shown, argv, quiet=quiet)
+        return self._run(shown, as_run(args, colour=colours()), quiet=quiet)
 
     def _run(self, shown: str, argv: Sequence[str], *, quiet: bool = False, most: int = 0) -> str:
         from lifeos.process import run
@@ -213,7 +212,7 @@ class Tour:
         ended = run(
             argv,
             cwd=self.project,
-            env=self._environment(),
+            env=environment(dict(os.environ), str(self.home)),
             seconds=_SECONDS,
             output_limit=_OUTPUT,
             on_output=None if quiet or most else pass_on,
@@ -226,20 +225,6 @@ class Tour:
             said = ended.err.decode("utf-8", "replace").strip().replace("\n", "\n  ")
             raise Failed(f"`{shown}` ended with {ended.status}: {said}", "lifeos doctor")
         return text
-
-    def _environment(self) -> dict[str, str]:
-        """The person's own, without what would lead to their git, their home, or their CI."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("GIT_", "XDG_")) and name not in ("CI", "GITHUB_ACTIONS")
-        }
-        return kept | {
-            "HOME": str(self.home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_TERMINAL_PROMPT": "0",
-        }
 
     def _no_sandbox(self) -> str:
         """Why no sandbox works here; '' if one does."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lifeos.agents import choose
 from lifeos.core.answers import Refusal
 from lifeos.core.decide import Facts, TaskFact
-from lifeos.core.policy import Governance
+from lifeos.core.policy import Agents, Governance
 from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
 from lifeos.governance import governance_digest, load_set
@@ -87,6 +88,7 @@ class Gatherer:
             contents=contents,
             overlapping=self._overlapping(main),
             moved=self._moved_runs(main),
+            paid=paid_stages(ctx.rules.config.agents),
             may_open=may_open,
             only_task=ctx.limits.task,
         )
@@ -204,6 +206,12 @@ class Gatherer:
 
 def _may_go_on(runs: Mapping[str, Run]) -> bool:
     return any(run.status in (RunStatus.READY, RunStatus.PAUSED) for run in runs.values())
+
+
+def paid_stages(agents: Agents) -> frozenset[Stage]:
+    """The stages whose adapter can cost money: a claim of them reserves some of the budgets."""
+    kinds = {stage: agents.adapter(stage) for stage in Stage}
+    return frozenset(stage for stage, kind in kinds.items() if kind and choose(kind).paid)
 
 
 def _with_work(runs: Mapping[str, Run]) -> list[Run]:

@@ -25,7 +25,7 @@ def covers(pattern: str, narrower: str) -> bool:
 
 def _covers(wanted: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     if not any("*" in part or "?" in part for part in wanted):
-        return parts[: len(wanted)] == wanted  # a plain name is the folder and all below it
+        return parts == wanted  # a plain name is that path and nothing below it
     return _aligned(wanted, parts, "**", _part_covers)
 
 

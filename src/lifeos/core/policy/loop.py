@@ -163,7 +163,7 @@ class Progress(Frozen):
         True, description="Whether coming back to the tree before the last ends the retries."
     )
     same_error: int = Field(
-        4, ge=2, le=100, description="Attempts in a row that end with the same error: no progress."
+        5, ge=2, le=100, description="Attempts in a row that end with the same error: no progress."
     )
 
 
