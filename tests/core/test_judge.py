@@ -108,7 +108,7 @@ FAILURE, BROKEN = FailureClass.TEST_FAILURE, FailureClass.CONFIG_ERROR
         (failed(FAILURE, usage=DEAR), STUCK, "budget:cost_per_run"),
         (facts(Success.OK, tree="t"), STUCK, "success"),
         (failed(BROKEN), {"trees": ("t", "t")}, "no_progress:same_tree"),
-        (failed(BROKEN, error="e"), TURNING | {"errors": ("e",) * 3}, "no_progress:same_error"),
+        (failed(BROKEN, error="e"), TURNING | {"errors": ("e",) * 4}, "no_progress:same_error"),
         (failed(BROKEN), TURNING, "oscillation"),
         (failed(BROKEN), {}, "ends_at_once:config_error"),
         (failed(FAILURE), {}, "retries_left"),
@@ -748,7 +748,7 @@ def test_a_question_without_a_message_says_so() -> None:
     assert "no message" in rejected.question
 
 
-@pytest.mark.parametrize("run", [STUCK, TURNING, {"errors": ("e",) * 3}])
+@pytest.mark.parametrize("run", [STUCK, TURNING, {"errors": ("e",) * 4}])
 @pytest.mark.parametrize("message", ["it broke", ""])
 def test_no_progress_says_what_failed_last(run: dict[str, Any], message: str) -> None:
     """The person must see what the attempts are stuck at."""

@@ -59,8 +59,15 @@ def fold_path(path: str) -> str:
 def matches(pattern: str, path: str, *, folded: bool = False) -> bool:
     """Whether the pattern covers the path; ``folded`` compares as a forgiving file system does."""
     if folded:
-        return _compiled(_fold(pattern)).fullmatch(fold_path(path)) is not None
-    return _compiled(pattern).fullmatch(path) is not None
+        return _covers(_fold(pattern), fold_path(path))
+    return _covers(pattern, path)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Most patterns begin otherwise than the path: those need not be compiled to say no."""
+    wild = _WILD.search(pattern)
+    begin = pattern[: wild.start()] if wild else pattern
+    return path.startswith(begin) and _compiled(pattern).fullmatch(path) is not None
 
 
 def any_match(patterns: Iterable[str], path: str, *, folded: bool = False) -> bool:

@@ -84,8 +84,8 @@ def verify_ledger(
         for number, entry in enumerate(read_entries(repo, tip), 1):
             _transition(audit, entry)
             progress(number)
-    except LedgerBroken as error:
-        _broken(audit, tip, error)
+    except (LedgerBroken, GitError) as error:
+        _broken(audit, tip, error.message)
     if main is None:
         audit.skip("landings, answers and commits on main: this clone has no main")
     else:
@@ -107,13 +107,13 @@ def verify_ledger(
     )
 
 
-def _broken(audit: Audit, tip: str, error: LedgerBroken) -> None:
+def _broken(audit: Audit, tip: str, message: str) -> None:
     """The replay cannot go on: name the commit. Main can still be compared with what is there."""
-    named = _COMMIT.search(error.message)
-    audit.find(named[0] if named else tip, error.message)
+    named = _COMMIT.search(message)
+    audit.find(named[0] if named else tip, message)
     audit.skip(f"what the ledger says after transition {audit.snapshot.seq}: it cannot be replayed")
-    listing = audit.repo.git.run("rev-list", "--end-of-options", tip).decode("ascii")
-    audit.commits.update(listing.split())
+    listing = audit.repo.git.call("rev-list", "--end-of-options", tip)
+    audit.commits.update(listing.out.decode("ascii").split())
     for entry in _readable(audit.repo, tip):
         record = entry.record
         if isinstance(record, Noted) and record.topic is Topic.LANDING:
@@ -125,7 +125,7 @@ def _readable(repo: Repo, tip: str) -> list[Entry]:
     """The transitions that note a landing, if they can be read at all."""
     try:
         return list(newest(repo, tip, words=[f'"topic":"{Topic.LANDING}"']))
-    except LedgerBroken:
+    except (LedgerBroken, GitError):
         return []
 
 
@@ -135,7 +135,7 @@ def _transition(audit: Audit, entry: Entry) -> None:
     if entry.author != LIFEOS.email:
         audit.find(entry.commit, f"it was not made by lifeos but by {entry.author}")
     for check in _BEFORE:
-        check(audit, entry)
+        _look(audit, entry, check)
     try:
         audit.snapshot = apply(audit.snapshot, entry.record, entry.commit)
     except IllegalTransition as error:
@@ -146,8 +146,16 @@ def _transition(audit: Audit, entry: Entry) -> None:
             f"ledger commit {entry.commit} says it is transition {entry.seq}, but it is the"
             f" {audit.snapshot.seq}th: something was dropped, put in or reordered"
         )
-    check_state(audit, entry)
+    _look(audit, entry, check_state)
     audit.tree = entry.tree
+
+
+def _look(audit: Audit, entry: Entry, check: Callable[[Audit, Entry], None]) -> None:
+    """One check. What it needs and cannot read is a finding like any other."""
+    try:
+        check(audit, entry)
+    except (MissingObject, GitError) as error:
+        audit.find(entry.commit, error.message)
 
 
 def _opened(audit: Audit, entry: Entry) -> None:
