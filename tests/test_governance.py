@@ -707,13 +707,15 @@ HOSTILE: dict[str, bytes] = {
 }
 
 PROBE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from lifeos.core.policy import FILES
 from lifeos.governance import load_set
 data = Path(sys.argv[1]).read_bytes()
 print(len(load_set(dict.fromkeys(FILES, data)).problems))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not ru_maxrss: that begins with what the process was a fork of.
+status = Path("/proc/self/status").read_text()
+print(int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) // 1024)
 """
 
 

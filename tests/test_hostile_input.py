@@ -148,6 +148,28 @@ def test_what_is_no_id_is_part_of_the_title(tmp_path: Path, name: str) -> None:
     assert files_of(tmp_path) == {f"repo/{path}" for path in files_of(scene.folder)}
 
 
+@pytest.mark.parametrize("where", ["recipe", "acceptance"])
+def test_commands_of_somebody_who_may_not_are_shown_and_not_run(tmp_path: Path, where: str) -> None:
+    """Not to build and not to check: an approver sees them verbatim first, and then they run."""
+    canary = tmp_path / "canary"
+    scene = begin_scene(tmp_path / "repo", backlog="# Backlog\n")
+    mallory = "mallory@example.invalid"
+    recipe = "mkdir -p docs && echo hello > docs/guide.md"
+    text = entry("Say hello", f"{recipe}; touch {canary}" if where == "recipe" else recipe)
+    if where == "acceptance":
+        text += f"\n  Acceptance:\n  - [ ] it is there: `touch {canary}`\n"
+    scene.commit({"BACKLOG.md": f"# Backlog\n\n{text}"}, author=mallory, committer=mallory)
+    scene.tick()
+    item = scene.item()
+    assert item.kind is ItemKind.COMMANDS
+    assert f"touch {canary}" in scene.at_main(f".lifeos/queue/{item.id}.md")
+    assert not canary.exists()
+    assert not [record for record in scene.records() if isinstance(record, Finished)]
+    scene.commit(scene.answer())
+    scene.tick()
+    assert canary.exists()
+
+
 CONFLICT = "<<<<<<< HEAD\n{}\n=======\nsomething else\n>>>>>>> side\n"
 
 

@@ -77,7 +77,7 @@ def _find(folder: str) -> tuple[str, str]:
 def _read_ref(git: str, name: str) -> str:
     """The id a reference holds, from its own file or from packed-refs; '' when neither has it."""
     try:
-        with open(f"{git}/{name}", encoding="ascii") as file:  # noqa: PTH123
+        with open(f"{git}/{name}", encoding="utf-8") as file:  # noqa: PTH123
             return file.read().strip()
     except FileNotFoundError:
         pass  # it may be packed

@@ -339,6 +339,39 @@ def test_an_unreadable_state(scene: Scene) -> None:
     named(scene, commit, "state.json does not follow")
 
 
+def test_an_unreadable_state_at_the_end(scene: Scene) -> None:
+    """Also where every other command would begin with it."""
+    place = len(steps_of(scene)) - 1
+    commit = tampered(scene, place, lambda step: with_file(scene, step, "state.json", b"{"))
+    (scene.folder / ".git/lifeos/cache/state").unlink()
+    said = lifeos(scene.folder, "verify")
+    assert said.code == 1
+    assert commit in said.out
+    assert lifeos(scene.folder, "log").code == 1
+
+
+def test_a_missing_object(scene: Scene) -> None:
+    """What a damaged disk took away is a finding with its commit, and the rest is still checked."""
+    steps = steps_of(scene)
+    step = steps[one(steps, "finished", stage="plan")]
+    blob = scene.git("rev-parse", f"{step.old}:runs/{step.record['run']}/3/plan.md")
+    (scene.folder / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    named(scene, step.old, f"{blob} is missing")
+    said = lifeos(scene.folder, "verify")
+    assert said.code == 1
+    assert "1 landing merged again" in said.out
+
+
+def test_a_missing_transition(scene: Scene) -> None:
+    """A hole in the history is exit 1 too, not a failure of lifeos."""
+    commit = steps_of(scene)[3].old
+    (scene.folder / ".git/objects" / commit[:2] / commit[2:]).unlink()
+    (scene.folder / ".git/lifeos/cache/state").unlink()
+    said = lifeos(scene.folder, "verify")
+    assert said.code == 1
+    assert commit in said.out
+
+
 # --- answers ------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ class TickData(Frozen):
     waiting: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     in_the_way: tuple[str, ...] = ()
+    rules_broken: bool = False
     problems: tuple[str, ...] = ()
     ledger: str = ""
     main: str = ""
@@ -84,6 +85,7 @@ def command(
             waiting=tuple(ctx.ledger.snapshot.items),
             refused=tuple(report.refusals),
             in_the_way=tuple(report.in_the_way),
+            rules_broken=report.broken,
             problems=tuple(str(problem) for problem in report.problems),
             ledger=ctx.ledger.tip,
             main=report.main,
@@ -114,6 +116,8 @@ def _shown(data: TickData, standing: str, *, json: bool) -> int:
         show_json("tick", data)
     else:
         show(_text(data, standing))
+    if data.rules_broken:
+        return Exit.USAGE  # what was adopted goes on; nothing new begins
     if data.in_the_way:
         return Exit.BUSY
     blocked = any(end.outcome is CloseOutcome.BLOCKED for end in data.ended)

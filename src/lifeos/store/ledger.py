@@ -443,7 +443,10 @@ def _hydrate(repo: Repo, tip: str, tree: str) -> Snapshot:
     leaf = lookup(repo.objects, tree, "state.json")
     if leaf is None:
         return replay(Snapshot(), read_entries(repo, tip))
-    state = Snapshot.model_validate_json(repo.objects.read(leaf.oid)[1])
+    try:
+        state = Snapshot.model_validate_json(repo.objects.read(leaf.oid)[1])
+    except ValueError as error:
+        raise LedgerBroken(f"ledger commit {tip}: its state.json cannot be read") from error
     missing = _seq(repo.objects.commit(tip).message, tip) - state.seq
     if not 0 <= missing < STATE_EVERY:
         raise LedgerBroken(f"ledger commit {tip}: its state.json is of another place")

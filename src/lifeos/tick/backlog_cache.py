@@ -158,7 +158,7 @@ def _acceptance(items: list[list[Any]]) -> tuple[Acceptance, ...]:
 
 _AGAIN: dict[str, Callable[[Any], object]] = {
     "mark": {mark.value: mark for mark in Mark}.__getitem__,
-    "risk": {None: None, **{risk.value: risk for risk in Risk}}.__getitem__,
+    "risk": lambda value: None if value is None else Risk(value),
     "span": tuple,
     "id_span": _pair,
     "tags": tuple,

@@ -60,6 +60,7 @@ class Report:
     refusals: tuple[str, ...] = ()
     in_the_way: list[str] = field(default_factory=list)
     resting: tuple[str, ...] = ()
+    broken: bool = False  # whether the rules on main cannot be used
     wake: int | None = None
     main: str = ""
 
@@ -134,7 +135,8 @@ class Tick:
         ctx, report = self.ctx, self.report
         git = str(ctx.repo.common_dir)
         ctx.world.trace("note:before")
-        if report.in_the_way or ctx.ledger.snapshot.stop or ctx.limits != Limits():
+        unfinished = report.in_the_way or report.broken or ctx.ledger.snapshot.stop
+        if unfinished or ctx.limits != Limits():
             remove_note(git)
             return
         if report.published is None:
@@ -179,6 +181,7 @@ class Tick:
                 self._wait()
 
     def _hear(self, gathered: Gathered) -> None:
+        self.report.broken = bool(gathered.problems)
         self.report.problems = (*gathered.problems, *gathered.tasks.backlog.problems)
         # An answer that this tick took lies there until its file is removed: no news.
         self.report.refusals = tuple(

@@ -257,7 +257,7 @@ class Loop(Frozen):
         description="Ask again when main has moved: if it changed a path of the run, or always.",
     )
     recheck: Overlap = Field(
-        Overlap.OVERLAP,
+        Overlap.ALWAYS,
         description="Check again before landing when main has moved: same choice.",
     )
 
