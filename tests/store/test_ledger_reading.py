@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_stream_is_what_git_prints(repo: Path) -> None:
 
 def test_a_stream_that_ends_badly_raises(repo: Path) -> None:
     """Half of an answer is not taken for all of it."""
-    with pytest.raises(GitError, match="bad revision|unknown revision"):
+    with pytest.raises(GitError, match=r"bad revision|unknown revision"):
         list(Git(repo / ".git").stream("log", "no-such-branch"))
 
 
@@ -95,7 +96,7 @@ def test_transitions_read_in_pieces_are_those_read_at_once(ledger: Ledger) -> No
     assert [entry.seq for entry in found] == list(range(1, 42))
     assert found[0].parents == ()
     assert found[-1].commit == ledger.tip
-    assert all(one.parents == (other.commit,) for other, one in zip(found, found[1:], strict=False))
+    assert all(one.parents == (other.commit,) for other, one in pairwise(found))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lifeos.store.repo import Repo
     from lifeos.tick.verify import Verified
 
+_MOST = 50
+"""Findings that are shown to people; programs get all of them."""
 _EVERY = 97
 """Transitions between two lines of progress; odd, so that people see it move."""
 
@@ -138,13 +140,15 @@ def _print(data: VerifyData) -> None:
             show(f"{count:>7} {noun}{'' if count == 1 else 's'} {what}")
     for line in data.unchecked:
         show(f"not checked: {line}")
-    for finding in data.findings:
+    for finding in data.findings[:_MOST]:
         sys.stdout.write(f"{paint('FOUND', 'red', 'bold')} {paint(finding.commit, 'yellow')}\n")
         show(f"      {finding.what}")
     if data.good:
         sys.stdout.write(f"{paint('good', 'green', 'bold')}: the ledger is what it claims\n")
         return
     many = len(data.findings)
+    if many > _MOST:
+        show(f"      ... and {many - _MOST} more: lifeos verify --json")
     show(
         f"{many} finding{'' if many == 1 else 's'}: do not trust what was recorded from there on\n"
         f"next: git show {data.findings[0].commit[:12]}; then compare with another clone:"
