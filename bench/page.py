@@ -10,6 +10,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SHORT = """## Where a figure is not reached, what stands in the way
+
+- **`status`, `next`, `queue`**: imports. The models of state and rules are pydantic's, and building
+  them at import is most of it; typer is the rest. The answer itself takes a few milliseconds.
+- **one transition**: four syncs (object, its folder, reference, its folder) against one of SQLite's
+  log. On an idle disk the same transition was seen at 1.7 to 2.0 ms; a disk that others use at the
+  same time makes the syncs, and so the ratio, worse.
+- **rebuild**: each record is validated by pydantic and applied as a new frozen snapshot, about 45
+  microseconds a record; `git log` itself takes 14. Only `verify` and a lost cache need it.
+- **backlog of 10,000 tasks**: the cache is JSON that is made into 10,000 values again; nothing is
+  unpickled, because a cache must not be able to run code.
+- **lifeos around an attempt**: the sandbox (17 ms as root), the processes of git for the diff and
+  the ignore rules, and some twenty synced objects; on an idle disk it is near the figure.
+"""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -22,23 +37,7 @@ class Row:
     note: str = ""
 
     @property
-    SHORT = """## Where a figure is not reached, what stands in the way
-
-- **`status`, `next`, `queue`**: imports. The models of state and rules are pydantic's, and building
-  them at import is most of it; typer is the rest. The answer itself takes a few milliseconds.
-- **one transition**: four syncs (object, its folder, reference, its folder) against one of SQLite's
-  log. On an idle disk the same transition was seen at 1.7 to 2.0 ms; a disk that others use at the
-  same time makes the syncs, and so the ratio, worse.
-- **rebuild**: each record is validated by pydantic and applied as a new frozen snapshot, about 45
-  microseconds a record; `git log` itself takes 14. Only `verify` and a lost cache need it.
-- **backlog of 10,000 tasks**: the cache is JSON that is made into 10,000 values again; nothing is
-  unpickled, because a cache must not be able to run code.
-- **lifeos around an attempt**: the sandbox (17 ms as root), the processes of git for the diff and the
-  ignore rules, and some twenty synced objects; on an idle disk it is near the figure.
-"""
-
-
-def verdict(self) -> str:
+    def verdict(self) -> str:
         """The last column."""
         return {True: "yes", False: "**no**", None: "-"}[self.reached]
 

@@ -102,9 +102,14 @@ def carry_out(site: Site, job: Job) -> Result:
         result = _broken(error)
     usage = result.facts.usage
     spent = Usage(seconds=round(site.timer() - started, 3), tokens=usage.tokens, cost=usage.cost)
-    facts = result.facts.model_copy(
-        update={"usage": spent, "message": clean_message(site, job, result.facts.message)}
-    )
+    facts = result.facts.model_copy(update={"usage": spent})
+    return redacted(site, job, Result(facts=facts, artifacts=result.artifacts))
+
+
+def redacted(site: Site, job: Job, result: Result) -> Result:
+    """A result as it may be recorded: no secret in its message or its artifacts."""
+    message = clean_message(site, job, result.facts.message)
+    facts = result.facts.model_copy(update={"message": message})
     return Result(facts=facts, artifacts=_redacted(site, job, result.artifacts))
 
 

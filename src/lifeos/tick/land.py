@@ -122,7 +122,8 @@ def recheck(ctx: Context, site: Site, job: Job, merged: Merged) -> Result | None
     """Run the checks on the tree that lands, unless its content is what was checked already."""
     tree = merged.tree or ""
     run = job.run
-    if content_of(ctx.repo, tree) == content_of(ctx.repo, run.work):
+    prefix = ctx.rules.config.id_prefix
+    if content_of(ctx.repo, tree, prefix) == content_of(ctx.repo, run.work, prefix):
         return None
     moved = set(changed_paths(ctx.repo, run.base, merged.main.commit))
     if job.governance.loop.recheck is Overlap.OVERLAP and not moved & set(run.paths):

@@ -30,13 +30,14 @@ from lifeos.core.state import RunStatus, Snapshot, Wake
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
 from lifeos.idle import remove_note, write_note
 from lifeos.model import CloseOutcome, FailureClass, Stage
+from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, choose
 from lifeos.store.checkout import InTheWay, recover
 from lifeos.store.history import ledger_anchors
 from lifeos.store.ledger import LedgerMoved, require_contains, require_seen
 from lifeos.store.lock import Lock
 from lifeos.tick import perform
-from lifeos.tick.attempt import Job, Result, Site, carry_out
+from lifeos.tick.attempt import Job, Result, Site, carry_out, failed, redacted
 from lifeos.tick.bundle import Bundle, complete, remove, save
 from lifeos.tick.context import Context, Limits
 from lifeos.tick.gather import Gathered, Gatherer
@@ -343,9 +344,12 @@ class Tick:
         claim = perform.claim(ctx, step)
         job = perform.job_of(ctx, ctx.ledger.snapshot.runs[step.run], claim)
         ctx.world.progress(f"land {run.id}: {run.title}")
-        result = land(ctx, site, job)
+        try:
+            result = land(ctx, site, job)
+        except PrepareFailed as error:
+            result = failed(error.failure_class, error.message, error.excerpt.encode())
         if result is not None:
-            save(self.bundles, _bundle(job, result), ctx.world.trace)
+            save(self.bundles, _bundle(job, redacted(site, job, result)), ctx.world.trace)
         return True
 
     def _publish(self) -> None:
