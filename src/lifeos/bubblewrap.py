@@ -303,6 +303,14 @@ class _Start:
                 return  # it failed early, and says why on its standard error
             told += chunk
         first = int(json.loads(told[: told.index(b"}") + 1])["child-pid"])
+        try:
+            self._confine(first)
+        except (ProcessLookupError, FileNotFoundError):
+            return  # it failed before the gate was opened, and says why on its standard error
+        os.write(self.gate, b"1")
+
+    def _confine(self, first: int) -> None:
+        """The users and limits of the first process, which waits at the gate."""
         self.first = os.pidfd_open(first)
         self._open.add(self.first)
         if changes_user():
@@ -311,7 +319,6 @@ class _Start:
             os.write(self.users, b"1")
         limit(first, self.watch.limits)
         self.watch.root = first
-        os.write(self.gate, b"1")
 
     def end_all(self) -> None:
         """Kill the first process. It is gone when all others of its namespace are."""
