@@ -17,7 +17,7 @@ from lifeos.store.ledger import BRANCH, LOG_FORMAT, Ledger, read_entries, replay
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import World
-from longledger import BEGIN, Story
+from longledger import BEGIN, Story, length_near
 from page import Row, ms, times
 from peers import Peers, dbos_step
 from scene import Scene, git, new_repository
@@ -32,11 +32,16 @@ def rows(scene: Scene, peers: Peers) -> list[Row]:
 
 
 def _append(scene: Scene, peers: Peers) -> Row:
-    plain, full = _appends(scene)
+    plain = full = step = float("inf")
+    for _ in range(3):
+        without, with_files = _appends(scene)
+        plain, full = min(plain, without), min(full, with_files)
+        if peers.dbos:
+            step = min(step, dbos_step(peers, scene.folder, scene.size.appends))
     commit = _git_commit(scene, scene.size.appends // 4)
     note = (
         f"a transition without files {ms(plain)}, one with its files (a design, a packet: their"
-        f" blobs and every folder above them) {ms(full)} in the mean; all synced to disk."
+        f" blobs and every folder above them) {ms(full)}, in the mean; all synced to disk."
         f" `git commit` as it comes, which syncs nothing that names the commit: {ms(commit)}"
         f" ({times(plain / commit)})."
     )
@@ -44,14 +49,13 @@ def _append(scene: Scene, peers: Peers) -> Row:
     must = "at most half of a DBOS step on SQLite"
     if not peers.dbos:
         return Row(what, must, f"{ms(plain)}; DBOS is not installed", None, note)
-    step = dbos_step(peers, scene.folder, scene.size.appends)
     return Row(
         what, must, times(plain / step), plain / step <= 0.5, f"{note} A step of DBOS: {ms(step)}."
     )
 
 
 def _appends(scene: Scene) -> tuple[float, float]:
-    """Milliseconds of a transition without files (the median), and of one with (the mean)."""
+    """Milliseconds of a transition without files, and of one with them, in the mean."""
     path = scene.folder / "appends"
     shutil.rmtree(path, ignore_errors=True)
     plain: list[float] = []
@@ -70,7 +74,7 @@ def _appends(scene: Scene) -> tuple[float, float]:
                 (full if one.files or one.drop else plain).append(spent)
                 story.snapshot = ledger.snapshot
             number += 1
-    return sorted(plain)[len(plain) // 2], sum(full) / len(full)
+    return sum(plain) / len(plain), sum(full) / len(full)
 
 
 def _git_commit(scene: Scene, count: int) -> float:
@@ -100,7 +104,8 @@ def _hydrate(scene: Scene) -> Row:
         max(ratio, again) <= 1.2,
         f"from `state.json` and the records since {ms(cold[str(long)])}, from the cache"
         f" {ms(warm[str(long)])}, the start of git's reading process in both. Both lengths stand"
-        " the same number of transitions after their last `state.json`.",
+        " the same number of transitions after their last `state.json`, so they are"
+        f" {length_near(short):,} and {length_near(long):,} in truth.",
     )
 
 
@@ -192,8 +197,9 @@ def _crowd(scene: Scene) -> Row:
         "every record kept, 1.0 tries each",
         f"{total - lost} of {total} kept, {tries / total:.2f} tries each, {total / seconds:.0f}/s",
         lost == 0 and tries == total,
-        f"each writer looked, recorded and let go {each} times under lifeos's lock; the first was"
-        f" done after {min(last):.2f} s, the last after {max(last):.2f} s.",
+        f"each writer took its turn {each} times: it read and applied what the {writers - 1} others"
+        " had recorded since, which is most of it, and recorded. The first was done after"
+        f" {min(last):.2f} s, the last after {max(last):.2f} s.",
     )
 
 

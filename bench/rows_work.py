@@ -46,7 +46,7 @@ def _backlog(scene: Scene) -> list[Row]:
     full = min(_reading(path, fresh=True) for _ in range(3))
     known = min(_reading(path, fresh=False) for _ in range(5))
     first, later, steps = _gathering(path)
-    limit = 20.0
+    limit = 10.0
     return [
         Row(
             f"backlog of {count:,} tasks, unchanged",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lifeos.governance import governance_digest
 from lifeos.initial import render_init
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from longledger import length_near, make, task_id, title
 
@@ -81,6 +82,9 @@ class Scene:
         if not path.exists():
             with new_repository(path, backlog_text(self.size.tasks)) as repo:
                 make(repo, length_near(self.size.short), waiting=True)
+                ledger = Ledger.open(repo)
+                assert ledger is not None
+                ledger.save()  # as the tick that asked this question did
         return path
 
 

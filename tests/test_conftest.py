@@ -39,11 +39,13 @@ def test_the_environment_is_sealed(sealed: Path) -> None:
     assert os.environ["XDG_CONFIG_HOME"].startswith(str(sealed))
 
 
-def test_the_seal_holds_where_it_is_needed() -> None:
+def test_the_seal_holds_where_it_is_needed(tmp_path: Path) -> None:
     """The test above, once more, started from a polluted environment."""
+    # A base folder of its own: in the common one it would first delete what old sessions left.
+    base = f"--basetemp={tmp_path / 'inner'}"
     again = f"{__file__}::{test_the_environment_is_sealed.__name__}"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", again],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", base, again],
         env=os.environ | POLLUTION,
         cwd=Path(__file__).parent.parent,
         capture_output=True,

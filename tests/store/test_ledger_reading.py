@@ -16,6 +16,7 @@ from lifeos.errors import LedgerBroken
 from lifeos.model import CloseOutcome
 from lifeos.store.git import Git, GitError
 from lifeos.store.ledger import (
+    BRANCH,
     LOG_FORMAT,
     Ledger,
     closed_path,
@@ -107,6 +108,30 @@ def test_a_message_has_exactly_one_record(message: str) -> None:
     """Also where one of two stands in the first line."""
     with pytest.raises(LedgerBroken, match="records, not one"):
         parse_message(message, "abc")
+
+
+@pytest.mark.parametrize("count", [1, 64, 65])
+def test_catching_up_is_opening_anew(ledger: Ledger, count: int) -> None:
+    """Whether there is little to read or much, the state is that of the records."""
+    other = Ledger.at(ledger.repo, ledger.tip)
+    for number in range(count):
+        other.append(note(f"{number} ä"), prose="what others did")
+    assert ledger.catch_up()
+    assert (ledger.tip, ledger.tree) == (other.tip, other.tree)
+    assert ledger.snapshot == other.snapshot == Ledger.at(ledger.repo, other.tip).snapshot
+    assert not ledger.catch_up()
+
+
+def test_catching_up_with_another_history_is_refused(ledger: Ledger) -> None:
+    """A ledger that was replaced is not taken for one that went on."""
+    objects = ledger.repo.objects
+    message = objects.commit(ledger.tip).message
+    other = objects.write_commit(ledger.tree, (), message, when=AT + 1)
+    assert ledger.repo.refs.compare_and_swap(BRANCH, other, ledger.tip, "a test")
+    before = ledger.snapshot
+    with pytest.raises(LedgerBroken):
+        ledger.catch_up()
+    assert ledger.snapshot == before
 
 
 # --- how tasks ended --------------------------------------------------------------------------

@@ -46,6 +46,7 @@ def fault(pattern: str) -> str:
     return next((reason for wrong, reason in checks if wrong), "")
 
 
+@lru_cache(maxsize=1024)
 def fold_path(path: str) -> str:
     """The name under which a forgiving file system would find the path.
 

@@ -36,6 +36,7 @@ _SAFE = (
     "core.editor=false",
     "sequence.editor=false",
     "core.askPass=",
+    "core.warnAmbiguousRefs=false",  # full names and ids only: the search costs 24 look-ups a move
     "core.fsync=all",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -72,6 +73,7 @@ _FIXED_ENV = {
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _CREDENTIAL = re.compile(r"(?<=://)[^/@\s]+@")
 _ERROR_TEXT_LIMIT = 2000
+_PIPE = 1 << 16  # what a pipe holds; room for more would only be made and given back each time
 # What the C library says (LC_ALL=C) when the machine refuses: see `errors.is_of_the_machine`.
 _MACHINE_REFUSES = re.compile(
     "No space left on device|Disk quota exceeded|File too large|Read-only file system"
@@ -383,7 +385,7 @@ class Session:
         if left <= 0 or not poll.poll(left * 1000):
             kill_group(self._process)
             raise GitTimeout(self.argv, -signal.SIGKILL, f"no answer after {self._timeout:g} s")
-        data = os.read(descriptor, 1 << 20)
+        data = os.read(descriptor, _PIPE)
         if not data:
             self._died()
         self._buffer += data

@@ -15,7 +15,6 @@ import secrets
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +113,8 @@ class Objects:
 
     def write_blobs(self, contents: Iterable[bytes]) -> tuple[str, ...]:
         """Store many contents at once: syncing and compressing overlap."""
+        from concurrent.futures import ThreadPoolExecutor  # brings logging with it
+
         with ThreadPoolExecutor(_WRITERS) as pool:
             return tuple(pool.map(self.write_blob, contents))
 

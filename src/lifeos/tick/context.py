@@ -13,7 +13,6 @@ from pathlib import Path
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
 from lifeos.errors import Busy, LedgerBroken, UsageError
-from lifeos.governance import load_set
 from lifeos.process import untraced
 from lifeos.store.history import Introduced
 from lifeos.store.ledger import Ledger
@@ -75,6 +74,8 @@ class Context:
     def governance(self, digest: str) -> Governance:
         """An adopted set by its digest, read from the ledger."""
         if digest not in self.sets:
+            from lifeos.governance import load_set  # with all that reading YAML takes
+
             loaded = load_set(self.ledger.governance(digest))
             if loaded.governance is None:
                 raise LedgerBroken(

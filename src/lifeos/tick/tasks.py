@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lifeos.core.backlog.entry import Backlog, EntryProblem, Mark, Task
 from lifeos.core.backlog.ids import derive_id
 from lifeos.core.backlog.select import Closed, Eligibility, OpenRun, judged
 from lifeos.core.canonical import digest_of
-from lifeos.core.decide import TaskFact
 from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Place
 from lifeos.model import Risk, Stage
 from lifeos.store.history import Introduced, who_brought_lines
 from lifeos.store.ledger import Ended
 from lifeos.store.trees import lookup
-from lifeos.tick.authority import by_approver
 from lifeos.tick.backlog_cache import parsed
 from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, Main
+
+if TYPE_CHECKING:  # `lifeos next` looks at tasks and decides nothing: the rules are not loaded
+    from lifeos.core.decide import TaskFact
 
 NO_BACKLOG = b""
 _NOT_A_FILE = EntryProblem(
@@ -119,6 +121,8 @@ def task_commands(task: Task) -> tuple[str, ...]:
 
 def unapproved_commands(ctx: Context, tasks: Tasks, task: Task) -> str:
     """The digest of the task's commands if no approver brought them onto main, else ''."""
+    from lifeos.tick.authority import by_approver
+
     commands = task_commands(task)
     if not commands:
         return ""
@@ -141,6 +145,8 @@ def lines_of(data: bytes, task: Task) -> tuple[int, int]:
 
 def fact_of(ctx: Context, tasks: Tasks, task: Task, *, with_commands: bool) -> TaskFact:
     """A task as ``decide`` sees it."""
+    from lifeos.core.decide import TaskFact
+
     ended = ctx.ledger.ended(task.id)
     return TaskFact(
         id=task.id,
@@ -170,6 +176,8 @@ def open_tasks(ctx: Context, tasks: Tasks) -> dict[str, TaskFact]:
 
 
 def _as_it_was(run: Run) -> TaskFact:
+    from lifeos.core.decide import TaskFact
+
     return TaskFact(
         id=run.task,
         title=run.title,
