@@ -27,7 +27,7 @@ from lifeos.core.decide import (
     stale,
 )
 from lifeos.core.judge import Case, Judgement, judge, landing_checkpoint, stage_checkpoint
-from lifeos.core.machine import ANSWERS, TABLE, add_spend, apply
+from lifeos.core.machine import apply
 from lifeos.core.policy import (
     Approvals,
     Autonomy,
@@ -64,7 +64,9 @@ from lifeos.core.records import (
     from_json,
     to_json,
 )
+from lifeos.core.spend import add_spend
 from lifeos.core.state import Item, Run, RunStatus, Snapshot, Success
+from lifeos.core.table import ANSWERS, TABLE
 from lifeos.errors import IllegalTransition
 from lifeos.model import (
     Action,

@@ -27,9 +27,9 @@ from lifeos.core.approvals import (
     judge_answer,
 )
 from lifeos.core.decide import Answer
-from lifeos.core.machine import ANSWERS
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item
+from lifeos.core.table import ANSWERS
 from lifeos.errors import UsageError
 from lifeos.model import Decision, ItemKind, Stage, Trust
 from lifeos.strict_yaml import read

@@ -210,7 +210,7 @@ def test_a_command_is_the_code_that_ends_an_item_after_a_colon(
 
 
 def stopped(backlog: Backlog) -> list[str]:
-    return [task.title for task in backlog.tasks if task.order in backlog.quarantined]
+    return [task.title for task in backlog.tasks if task.order in backlog.quarantine]
 
 
 def test_a_duplicate_id_stops_both_and_their_dependents_only() -> None:
@@ -264,7 +264,7 @@ def test_a_field_that_cannot_be_read_stops_its_task(field: str, column: int) -> 
 def test_a_field_given_twice_and_a_missing_title_stop_their_tasks() -> None:
     backlog = parse(b"- [ ] a\n  - risk: low\n  - risk: high\n- [ ] **LO-1**\n")
     assert places(backlog) == [(3, 5), (4, 7)]
-    assert backlog.quarantined == {0, 1}
+    assert set(backlog.quarantine) == {0, 1}
 
 
 def test_a_conflict_stops_the_entries_it_touches() -> None:
@@ -398,7 +398,7 @@ def consistent(data: bytes) -> Backlog:
         )
         end = task.span[1]
     assert end <= len(data)
-    assert backlog.quarantined <= set(orders)
+    assert set(backlog.quarantine) <= set(orders)
     assert all(problem.place.line for problem in backlog.problems)
     return backlog
 
@@ -463,7 +463,7 @@ def test_pathological_documents_are_read_and_hide_no_task(name: str) -> None:
         assert backlog.warnings
         return
     assert backlog.tasks[-1].id == "LO-end"
-    assert backlog.tasks[-1].order not in backlog.quarantined
+    assert backlog.tasks[-1].order not in backlog.quarantine
 
 
 def test_lines_that_are_too_deep_or_too_long_are_named() -> None:

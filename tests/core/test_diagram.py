@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lifeos.core.diagram import ALWAYS, answers, classes, mermaid, outcomes, page, table
-from lifeos.core.machine import ANSWERS, REWORK_TARGETS, STAGES, TABLE, next_stage
 from lifeos.core.policy import Loop
+from lifeos.core.table import ANSWERS, REWORK_TARGETS, STAGES, TABLE, next_stage
 from lifeos.model import Action, FailureClass, Stage
 
 COMMITTED = Path(__file__).parent.parent.parent / "docs" / "reference" / "state-machine.md"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lifeos.core.decide import Attempt
+from lifeos.core.table import effects
 from lifeos.model import Decision, FailureClass, Stage, Verdict
 from story import Story
 
@@ -36,3 +37,12 @@ def test_what_conflicts_with_main_is_built_on_the_new_main() -> None:
     (step,) = story.steps(main="main1")
     assert isinstance(step, Attempt)
     assert step.base == "main1"
+
+
+def test_a_revise_says_where_the_rework_begins() -> None:
+    """At the design while there is no plan; what the person reads is what happens."""
+    for reach in (Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW):
+        story = Story().open().until(reach).attempt(Verdict.REJECT, error="e").step()
+        said = effects(story.item.kind, story.item.stage)[Decision.REVISE]
+        story.answer(Decision.REVISE, comment="say it")
+        assert story.run.stage in said

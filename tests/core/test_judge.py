@@ -17,10 +17,10 @@ from pydantic import BaseModel
 
 from lifeos.core.decide import Write
 from lifeos.core.judge import MIN_PAUSE, RULE_ORDER, Judgement, judge, landing_checkpoint
-from lifeos.core.machine import TABLE
 from lifeos.core.policy import CheckpointRule, Loop, Route, Routing
 from lifeos.core.records import AttemptFacts, outcome_class
 from lifeos.core.state import OnApprove, Run, Success
+from lifeos.core.table import TABLE
 from lifeos.model import (
     Action,
     CloseOutcome,

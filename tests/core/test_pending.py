@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from lifeos.core.answers import AnswerFile, read_answer
-from lifeos.core.machine import ANSWERS
 from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_text
 from lifeos.core.records import Held
+from lifeos.core.table import ANSWERS
 from lifeos.model import ItemKind, Stage, Usage
 from lifeos.strict_yaml import read
 

@@ -134,7 +134,7 @@ def test_an_object_that_a_power_loss_damaged_is_written_again(opened: Repo, dama
 
 def test_many_blobs_at_once(opened: Repo) -> None:
     contents = [b"%d" % number for number in range(300)]
-    oids = opened.objects.write_blobs(contents)
+    oids = [opened.objects.write_blob(content) for content in contents]
     assert [data for _, _, data in opened.objects.read_many(oids)] == contents
     assert opened.objects.kinds_sizes(oids)[150] == ("blob", 3)
 
@@ -148,7 +148,7 @@ def test_a_missing_object_is_named_and_reading_goes_on(opened: Repo) -> None:
     with pytest.raises(MissingObject, match=missing):
         list(opened.objects.read_many([there, missing, there]))
     with pytest.raises(MissingObject, match=missing):
-        opened.objects.kind_size(missing)
+        opened.objects.kinds_sizes([missing])
     assert opened.objects.read(there) == ("blob", b"there")
 
 

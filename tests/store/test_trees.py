@@ -22,7 +22,6 @@ from lifeos.store.trees import (
     lookup,
     parse_tree,
     read_tree,
-    subtree,
     walk,
 )
 
@@ -57,17 +56,16 @@ def test_walk_gives_what_ls_tree_gives(opened: Repo) -> None:
     assert {leaf.path for leaf in expected} == {*odd, "\udcff"}
 
 
-def test_lookup_and_subtree(opened: Repo) -> None:
+def test_lookup_finds_files_and_folders(opened: Repo) -> None:
     tree = build(opened, "a/b/c", "f")
     found = lookup(opened.objects, tree, "a/b/c")
     assert found is not None
     assert opened.objects.read(found.oid) == ("blob", b"a/b/c")
-    folder = subtree(opened.objects, tree, "a/b")
+    folder = lookup(opened.objects, tree, "a/b")
     assert folder is not None
-    assert paths(opened, folder) == ["c"]
+    assert paths(opened, folder.oid) == ["c"]
     for missing in ("a/b/d", "f/x", "A", "a/b/c/d", "", "a/"):
         assert lookup(opened.objects, tree, missing) is None
-    assert subtree(opened.objects, tree, "f") is None
 
 
 def test_edit_adds_changes_removes_and_drops_empty_folders(opened: Repo) -> None:

@@ -55,7 +55,7 @@ def answer(
     json: bool,
 ) -> int:
     """Answer the item that is meant, and say what happens next."""
-    from lifeos.core.machine import effects
+    from lifeos.core.table import effects
 
     ctx = frame_of(context).context()
     with ctx.repo:
@@ -87,7 +87,7 @@ def answer(
 
 
 def _require_possible(item: Item, decision: Decision, comment: str) -> None:
-    from lifeos.core.machine import ANSWERS
+    from lifeos.core.table import ANSWERS
 
     possible = ANSWERS[item.kind]
     if decision not in possible:

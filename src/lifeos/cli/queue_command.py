@@ -108,7 +108,7 @@ def show_item(
 
 
 def _open_items(here: Here) -> list[Waiting]:
-    from lifeos.core.machine import effects
+    from lifeos.core.table import effects
 
     if here.ledger is None or not here.ledger.snapshot.items:
         return []

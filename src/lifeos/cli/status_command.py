@@ -239,7 +239,7 @@ def _stops(here: Here) -> tuple[str, ...]:
 
 
 def _spend(here: Here) -> Money:
-    from lifeos.core.machine import add_spend
+    from lifeos.core.spend import add_spend
     from lifeos.core.state import Spend
 
     budgets = here.rules.loop.budgets

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from lifeos.core.answers import QUEUE, AnswerFile, Refusal, answer_path
 from lifeos.core.decide import Answer
-from lifeos.core.machine import ANSWERS
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item
+from lifeos.core.table import ANSWERS
 from lifeos.model import Decision, Trust
 
 _REGULAR = frozenset({"100644", "100755"})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lifeos.core.canonical import digest_of, short_id
 from lifeos.core.judge import budget_used_up, landing_checkpoint
-from lifeos.core.machine import PERIOD_BUDGETS, add_spend, left_behind
+from lifeos.core.machine import left_behind
 from lifeos.core.policy import (
     ExpiryThen,
     Governance,
@@ -20,7 +20,9 @@ from lifeos.core.policy import (
     Overlap,
 )
 from lifeos.core.records import Held, Noted, Resolved, Topic
+from lifeos.core.spend import add_spend
 from lifeos.core.state import Item, Run, RunStatus, Snapshot, Spend, TaskText
+from lifeos.core.table import PERIOD_BUDGETS
 from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Risk, Stage, Trust
 
 DAY = 86_400

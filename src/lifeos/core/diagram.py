@@ -8,16 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lifeos.core.machine import (
-    ANSWERS,
-    REWORK_TARGETS,
-    REWORKED_AT_CLOSE,
-    STAGES,
-    TABLE,
-    next_stage,
-)
 from lifeos.core.policy import Loop, Route, Routing
 from lifeos.core.state import Outcome
+from lifeos.core.table import ANSWERS, REWORK_TARGETS, REWORKED_AT_CLOSE, STAGES, TABLE, next_stage
 from lifeos.model import Action, Decision, FailureClass, Stage
 
 ALWAYS = (Action.ESCALATE, Action.TERMINATE, Action.PAUSE)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lifeos.core.globs import any_match, may_overlap
-from lifeos.core.machine import (
+from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
+from lifeos.core.records import AttemptFacts, outcome_class
+from lifeos.core.state import Ask, OnApprove, Run, Success, Wake
+from lifeos.core.table import (
     MAKER,
     NOT_OF_THE_TREE,
     NOT_OF_THE_WORK,
@@ -19,9 +22,6 @@ from lifeos.core.machine import (
     WAITS,
     next_stage,
 )
-from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
-from lifeos.core.records import AttemptFacts, outcome_class
-from lifeos.core.state import Ask, OnApprove, Run, Success, Wake
 from lifeos.model import Action, FailureClass, Frozen, ItemKind, Risk, Stage, Usage, Verdict
 
 MIN_PAUSE = 60

@@ -1,7 +1,7 @@
-"""The state machine: which action may follow which outcome at which stage, and what it does.
+"""The state machine: what each transition does to the snapshot.
 
-Everything that changes the state of a run is in this file. The rules, in the order in which
-people get them wrong:
+Everything that changes the state is here; what may follow what is in ``table``, what an answer
+does to its run in ``answered``. The rules, in the order in which people get them wrong:
 
 1. The table is total over (stage, outcome). What is not in it raises ``IllegalTransition``
    and changes nothing; ``apply`` builds the new snapshot last, after every check.
@@ -17,10 +17,9 @@ people get them wrong:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TypeVar
 
+from lifeos.core.answered import answered, passed, retold, waived_class
 from lifeos.core.records import (
     AnyRecord,
     Claimed,
@@ -33,21 +32,29 @@ from lifeos.core.records import (
     Topic,
     outcome_class,
 )
+from lifeos.core.spend import add_spend
 from lifeos.core.state import (
     Ask,
     Claim,
     Item,
     Landing,
     OnApprove,
-    Outcome,
     Retry,
     Run,
     RunStatus,
     Snapshot,
-    Spend,
     Success,
-    TaskText,
-    Waiver,
+)
+from lifeos.core.table import (
+    ANSWERS,
+    KEPT,
+    NOT_OF_THE_TREE,
+    NOT_OF_THE_WORK,
+    REWORK_TARGETS,
+    STAGES,
+    TABLE,
+    WAITS,
+    next_stage,
 )
 from lifeos.errors import IllegalTransition
 from lifeos.model import (
@@ -57,171 +64,7 @@ from lifeos.model import (
     FailureClass,
     ItemKind,
     Stage,
-    Verdict,
 )
-
-STAGES: tuple[Stage, ...] = tuple(Stage)
-REVIEWS = frozenset({Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW})
-MAKER: Mapping[Stage, Stage] = {
-    Stage.DESIGN: Stage.DESIGN,
-    Stage.DESIGN_REVIEW: Stage.DESIGN,
-    Stage.PLAN: Stage.PLAN,
-    Stage.PLAN_REVIEW: Stage.PLAN,
-    Stage.BUILD: Stage.BUILD,
-    Stage.BUILD_REVIEW: Stage.BUILD,
-    Stage.PACKET: Stage.BUILD,
-    Stage.CLOSE: Stage.BUILD,
-}
-REWORK_TARGETS: Mapping[Stage, frozenset[Stage]] = {
-    Stage.DESIGN: frozenset({Stage.DESIGN}),
-    Stage.DESIGN_REVIEW: frozenset({Stage.DESIGN}),
-    Stage.PLAN: frozenset({Stage.PLAN}),
-    Stage.PLAN_REVIEW: frozenset({Stage.PLAN}),
-    Stage.BUILD: frozenset({Stage.PLAN, Stage.BUILD}),
-    Stage.BUILD_REVIEW: frozenset({Stage.PLAN, Stage.BUILD}),
-    Stage.PACKET: frozenset({Stage.PLAN, Stage.BUILD}),
-    Stage.CLOSE: frozenset({Stage.PLAN, Stage.BUILD}),
-}
-KEPT = 100  # trees and errors remembered: as many as the progress rules may ask for
-PERIOD_BUDGETS = ("cost_per_day", "cost_per_month")
-
-_ASK_OR_END = frozenset({Action.ESCALATE, Action.TERMINATE, Action.PAUSE})
-_TRY_AGAIN = frozenset({Action.RETRY})
-_REWORK = frozenset({Action.REWORK})
-
-# Failures that only a tree can have; a stage that makes no tree cannot fail this way.
-_OF_TREES = frozenset(
-    {
-        FailureClass.TEST_FAILURE,
-        FailureClass.TEST_TIMEOUT,
-        FailureClass.TEST_FLAKE,
-        FailureClass.LINT_ERROR,
-        FailureClass.FORMATTING_ERROR,
-        FailureClass.TYPO,
-        FailureClass.SYNTAX_ERROR,
-        FailureClass.NO_CHANGE,
-        FailureClass.ENVELOPE_VIOLATION,
-        FailureClass.GOVERNANCE_VIOLATION,
-    }
-)
-
-# Failures of checks: a person may be asked to waive one, where the work is built.
-_WAIVABLE = _OF_TREES - {
-    FailureClass.NO_CHANGE,
-    FailureClass.ENVELOPE_VIOLATION,
-    FailureClass.GOVERNANCE_VIOLATION,
-}
-# Waiting, not failing: the attempt does not count against the task's budgets of attempts.
-WAITS = frozenset({FailureClass.QUOTA, FailureClass.BASE_RED})
-# Failures that say nothing about the work: progress is not measured by them.
-NOT_OF_THE_WORK = WAITS | {
-    FailureClass.INTERRUPTED,
-    FailureClass.BUDGET_EXCEEDED,
-    FailureClass.ENVELOPE_VIOLATION,
-    FailureClass.GOVERNANCE_VIOLATION,
-}
-# The same tree is no news after these: it was not the tree that failed.
-NOT_OF_THE_TREE = NOT_OF_THE_WORK | {
-    FailureClass.TEST_FLAKE,
-    FailureClass.ENVIRONMENT_ERROR,
-    FailureClass.DEPENDENCY_ERROR,
-}
-# What fails on the merged tree is mended in a new build; the rest of `close` is tried again.
-REWORKED_AT_CLOSE = _OF_TREES | {FailureClass.CONFLICT}
-
-
-def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
-    """One column of the table."""
-    row: dict[Outcome, frozenset[Action]] = {}
-    if stage in REVIEWS:
-        row[Verdict.ACCEPT] = frozenset({Action.ADVANCE}) | _ASK_OR_END
-        row[Verdict.REVISE] = _REWORK | _ASK_OR_END
-        row[Verdict.REJECT] = _ASK_OR_END
-    elif stage is not Stage.CLOSE:  # it succeeds by `closed`, once main has moved
-        row[Success.OK] = frozenset({Action.ADVANCE}) | _ASK_OR_END
-    for failure in FailureClass:
-        if failure is FailureClass.REVIEW_REJECTION:
-            continue  # it is written as the verdict that it is
-        if failure is FailureClass.CONFLICT and stage is not Stage.CLOSE:
-            continue
-        if failure in _OF_TREES and stage not in (Stage.BUILD, Stage.CLOSE):
-            continue
-        at_close = stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE
-        waivable = stage is Stage.BUILD and failure in _WAIVABLE
-        row[failure] = (
-            (_REWORK if at_close else _TRY_AGAIN)
-            | (frozenset({Action.WAIVE}) if waivable else frozenset())
-            | _ASK_OR_END
-        )
-    return row
-
-
-TABLE: Mapping[tuple[Stage, Outcome], frozenset[Action]] = {
-    (stage, outcome): actions for stage in STAGES for outcome, actions in _outcomes(stage).items()
-}
-
-ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
-    ItemKind.STAGE_REVIEW: {
-        Decision.APPROVE: "go on with the next stage",
-        Decision.REVISE: "rework the stage that made it, with the comment",
-        Decision.REJECT: "close the run as rejected",
-    },
-    ItemKind.WAIVER: {
-        Decision.APPROVE: "waive this failure, for this subject only",
-        Decision.REVISE: "one more attempt",
-        Decision.REJECT: "close the run as blocked",
-    },
-    ItemKind.BUDGET: {
-        Decision.APPROVE: "grant the same budget once more",
-        Decision.REVISE: "rework from the plan",
-        Decision.REJECT: "close the run as blocked",
-    },
-    ItemKind.BREACH: {
-        Decision.APPROVE: "accept this patch, for this subject only",
-        Decision.REVISE: "rework, with the offending lines",
-        Decision.REJECT: "close the run as rejected",
-    },
-    ItemKind.ESCALATION: {
-        Decision.APPROVE: "one more attempt, or one more rework where a review or landing failed",
-        Decision.REVISE: "rework from the plan, with the comment",
-        Decision.REJECT: "close the run as blocked",
-    },
-    ItemKind.GOVERNANCE: {
-        Decision.APPROVE: "adopt the new set, for all runs",
-        Decision.REJECT: "keep the old set; runs that wait for this answer end",
-    },
-    ItemKind.COMMANDS: {
-        Decision.APPROVE: "allow these commands, verbatim",
-        Decision.REJECT: "close the run as rejected",
-    },
-    ItemKind.ENVIRONMENT: {
-        Decision.APPROVE: "allow these inputs, verbatim",
-        Decision.REJECT: "close the run as rejected",
-    },
-    ItemKind.PROPOSAL: {
-        Decision.APPROVE: "land it",
-        Decision.REVISE: "redraft it",
-        Decision.REJECT: "drop it",
-    },
-}
-
-
-def effects(kind: ItemKind, stage: Stage | None, rule: str = "") -> Mapping[Decision, str]:
-    """What each possible answer to an item does, in words; more plainly where more is known."""
-    if rule == "task_changed":
-        return {
-            Decision.APPROVE: "go on from here, keeping what is done; the new text counts from now",
-            Decision.REVISE: "rework from the plan, by the new text, with the comment",
-            Decision.REJECT: "close the run as blocked",
-        }
-    if kind is ItemKind.STAGE_REVIEW and stage is Stage.CLOSE:
-        return {
-            Decision.APPROVE: "land it on main, and mark the task done",
-            Decision.REVISE: "do not land it; build it again, with the comment",
-            Decision.REJECT: "do not land it; close the run as rejected",
-        }
-    return ANSWERS[kind]
-
 
 # What an attempt's record may ask, by its action. Asking is the only way to wait for a person.
 _ASKS: Mapping[Action, frozenset[ItemKind]] = {
@@ -233,15 +76,6 @@ _ASKS: Mapping[Action, frozenset[ItemKind]] = {
 # Items that only an attempt's record can ask for.
 _OF_ATTEMPTS = frozenset({ItemKind.WAIVER, ItemKind.BREACH, ItemKind.ENVIRONMENT})
 _WITHOUT_RUN = frozenset({ItemKind.GOVERNANCE, ItemKind.PROPOSAL})
-
-_CLOSES_REJECTED = frozenset(
-    {ItemKind.STAGE_REVIEW, ItemKind.BREACH, ItemKind.COMMANDS, ItemKind.ENVIRONMENT}
-)
-
-
-def next_stage(stage: Stage) -> Stage:
-    """The stage after this one; ``close`` is followed by itself (it ends by ``closed``)."""
-    return STAGES[min(STAGES.index(stage) + 1, len(STAGES) - 1)]
 
 
 def apply(snapshot: Snapshot, record: AnyRecord, commit: str = "") -> Snapshot:
@@ -466,19 +300,13 @@ def _failed(run: Run, record: Finished, failure: FailureClass) -> dict[str, obje
     return update
 
 
-def _passed(run: Run) -> dict[str, object]:
-    """What is forgotten when a stage is done: the counts of trying and of sending back."""
-    reworks = {stage: counts for stage, counts in run.reworks.items() if stage is not run.stage}
-    return {"retries": {}, "errors": (), "reworks": reworks}
-
-
 def _act(run: Run, record: Finished) -> Run:
     """What the action does to the run."""
     update: dict[str, object] = {"stage": record.to, "ask": record.ask, "wake": record.wake}
     match record.action:
         case Action.ADVANCE:
             status = RunStatus.ASKING if record.ask else RunStatus.READY
-            update.update(status=status, landing=None, **_passed(run))
+            update.update(status=status, landing=None, **passed(run))
         case Action.RETRY:
             update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
         case Action.REWORK:
@@ -543,18 +371,10 @@ def _held_run(run: Run, record: Held) -> tuple[Run, OnApprove]:
         # Something more urgent is asked first; a checkpoint that the policy wants comes after it.
         then = ask if ask is not None and ask.kind is ItemKind.STAGE_REVIEW else None
     if record.item_kind is ItemKind.WAIVER:
-        _waived_class(record.rule)
+        waived_class(record.rule)
     return run.model_copy(
         update={"status": RunStatus.HELD, "item": record.item, "ask": then}
     ), on_approve
-
-
-def _waived_class(rule: str) -> FailureClass:
-    """The failure that a waiver's rule ends with ("exhausted:test_failure")."""
-    name = rule.rpartition(":")[2]
-    if name not in tuple(FailureClass):
-        raise IllegalTransition(f"a waiver by {rule} names no failure class")
-    return FailureClass(name)
 
 
 def _without_item(snapshot: Snapshot, item_id: str) -> Snapshot:
@@ -574,27 +394,7 @@ def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
     run = _run(snapshot, item.run)
     if run.status is not RunStatus.HELD or run.item != item.id:
         raise IllegalTransition(f"run {run.id} does not wait for item {item.id}")
-    base = run.model_copy(
-        update={
-            "item": None,
-            "ask": run.ask if record.decision is Decision.APPROVE else None,
-            "wake": None,
-            "answers": run.answers + 1,
-            "comment": record.comment,
-        }
-    )
-    if item.edited is not None:  # an answer about a changed task is about its new text
-        base = _retold(base, item.edited)
-    match record.decision:
-        case Decision.APPROVE:
-            answered = _approved(base, item, record)
-        case Decision.REVISE:
-            answered = _revised(base, item, record.at)
-        case Decision.REJECT:
-            rejected = item.kind in _CLOSES_REJECTED
-            end = CloseOutcome.REJECTED if rejected else CloseOutcome.BLOCKED
-            answered = base.model_copy(update={"status": RunStatus.ENDING, "end": end})
-    return _with_run(snapshot, answered)
+    return _with_run(snapshot, answered(run, item, record))
 
 
 def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Snapshot:
@@ -607,96 +407,6 @@ def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Sna
         return snapshot.model_copy(update=adopted)
     # Refused for main, or (the adopted set itself) for the runs that are open under another one.
     return snapshot.model_copy(update={"refused_governance": item.about})
-
-
-def _retold(run: Run, text: TaskText) -> Run:
-    """The run with its task's new text. A task may only raise its risk; no approval outlives it."""
-    return run.model_copy(
-        update={
-            "task_digest": text.digest,
-            "title": text.title,
-            "scope": text.scope,
-            "tags": text.tags,
-            "risk": max(run.risk, text.risk, key=lambda risk: risk.rank),
-            "commands": "" if text.commands == run.allowed else text.commands,
-            "approved_on": "",
-        }
-    )
-
-
-def _approved(run: Run, item: Item, record: Resolved) -> Run:
-    update: dict[str, object] = {"status": RunStatus.ASKING if run.ask else RunStatus.READY}
-    match item.kind:
-        case ItemKind.STAGE_REVIEW if run.stage is Stage.CLOSE:
-            # What was looked at is main as it was when the question was asked: what came after
-            # that, even before the answer did, nobody was asked about.
-            update["approved_on"] = item.main or record.main
-        case ItemKind.WAIVER:
-            failure = _waived_class(item.rule)
-            waiver = Waiver(item=item.id, subject=item.subject, failure=failure, work=run.work)
-            update["waivers"] = (*run.waivers, waiver)
-        case ItemKind.BUDGET:
-            update.update(_granted(run, item, record.at))
-        case ItemKind.COMMANDS:
-            update.update(commands="", allowed=run.commands)
-        case _:  # what these allow is said by on_approve, below
-            pass
-    match item.on_approve:
-        case OnApprove.ADVANCE if item.kind is not ItemKind.STAGE_REVIEW:
-            update.update(stage=next_stage(run.stage), **_passed(run))
-        case OnApprove.ACCEPT:
-            update.update(accepted=run.work, trees=())
-        case OnApprove.REWORK:
-            update.update(stage=_from_plan(run.stage), landing=None, approved_on="", accepted="")
-            if run.stage is Stage.CLOSE:
-                update["work"] = ""  # as for a rework that the policy decides: see ``_act``
-        case _:
-            pass
-    return run.model_copy(update=update)
-
-
-def _granted(run: Run, item: Item, at: int) -> dict[str, object]:
-    """One grant is for one budget: the run's own once more, or over a day's or month's limit."""
-    name = item.rule.rpartition(":")[2]
-    if name in PERIOD_BUDGETS:
-        return {"granted": {**run.granted, name: at}}
-    return {"grants": run.grants + 1}
-
-
-def _from_plan(stage: Stage) -> Stage:
-    """Where rework by a person's word begins: at the plan, or at the design before there is one."""
-    return Stage.DESIGN if MAKER[stage] is Stage.DESIGN else Stage.PLAN
-
-
-def _revised(run: Run, item: Item, at: int) -> Run:
-    if item.kind is ItemKind.WAIVER:  # one more attempt, as it stands
-        return run.model_copy(update={"status": RunStatus.READY})
-    if item.kind in (ItemKind.BUDGET, ItemKind.ESCALATION):
-        target = _from_plan(run.stage)
-    else:
-        made = STAGES[STAGES.index(run.stage) - 1] if _asked_after(item) else run.stage
-        target = MAKER[made]
-    update: dict[str, object] = {
-        "status": RunStatus.READY,
-        "stage": target,
-        "retries": {},
-        "reworks": {},
-        "errors": (),
-        "trees": (),
-        "accepted": "",
-        "approved_on": "",
-        "landing": None,
-        "feedback": run.feedback or run.last_n.get(run.stage, 0),
-    }
-    if item.kind is ItemKind.BUDGET:
-        # A rework that may spend nothing would only ask again.
-        update.update(_granted(run, item, at))
-    return run.model_copy(update=update)
-
-
-def _asked_after(item: Item) -> bool:
-    """A stage review is asked when the stage before the present one has succeeded."""
-    return item.kind is ItemKind.STAGE_REVIEW
 
 
 def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
@@ -829,7 +539,7 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
     if run.status in (RunStatus.CLAIMED, RunStatus.ENDING) or record.edited is None:
         raise IllegalTransition(f"run {run.id} is {run.status}: it cannot begin again")
     items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
-    fresh = _retold(run, record.edited).model_copy(
+    fresh = retold(run, record.edited).model_copy(
         update={
             "stage": record.stage or Stage.DESIGN,
             "status": RunStatus.READY,
@@ -855,21 +565,3 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
         }
     )
     return _with_run(snapshot, fresh).model_copy(update={"items": items})
-
-
-@lru_cache(maxsize=64)
-def _day(number: int) -> str:
-    """The UTC day of this number since 1970 ("2025-01-31"); a rebuild asks for it all the time."""
-    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
-
-
-def add_spend(spend: Spend, at: int, cost: float) -> Spend:
-    """The day's and month's cost with this added; a new UTC day or month begins at zero."""
-    day = _day(at // 86_400)
-    month = day[:7]
-    return Spend(
-        day=day,
-        day_cost=cost + (spend.day_cost if spend.day == day else 0.0),
-        month=month,
-        month_cost=cost + (spend.month_cost if spend.month == month else 0.0),
-    )

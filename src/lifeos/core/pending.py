@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
-from lifeos.core.machine import ANSWERS, effects
 from lifeos.core.records import Held
+from lifeos.core.table import ANSWERS, effects
 from lifeos.model import Decision, Usage
 
 _LINES = 40  # of a long text; the rest is a command away

@@ -301,15 +301,6 @@ def is_ancestor(repo: Repo, old: str, new: str) -> bool:
     return result.status == 0
 
 
-def commits_between(
-    repo: Repo, old: str, new: str, limit: int | None = None
-) -> tuple[Introduced, ...]:
-    """The commits that ``new`` has and ``old`` has not, newest first."""
-    limits = () if limit is None else (f"--max-count={limit}",)
-    out = repo.git.run("rev-list", "--topo-order", *limits, "--end-of-options", new, f"^{old}")
-    return read_commits(repo, out.decode("ascii").split())
-
-
 def ledger_anchors(repo: Repo, tip: str, limit: int) -> tuple[str, ...]:
     """The tips of the ledger that lifeos's commits on this branch name, newest first.
 

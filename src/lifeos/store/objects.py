@@ -111,13 +111,6 @@ class Objects:
         """Store content. Its id."""
         return self._write("blob", data)
 
-    def write_blobs(self, contents: Iterable[bytes]) -> tuple[str, ...]:
-        """Store many contents at once: syncing and compressing overlap."""
-        from concurrent.futures import ThreadPoolExecutor  # brings logging with it
-
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            return tuple(pool.map(self.write_blob, contents))
-
     def write_tree(self, entries: Iterable[Entry]) -> str:
         """Store one folder. Entries may come in any order; names must be unique and safe."""
         return self._write("tree", encode_tree(entries))
@@ -161,10 +154,6 @@ class Objects:
                 if not OID.fullmatch(oid):
                     raise ValueError(f"{oid!r} is not an object id")
             yield from self._read_round(part)
-
-    def kind_size(self, oid: str) -> tuple[ObjectKind, int]:
-        """Kind and size in bytes. Raises ``MissingObject``."""
-        return self.kinds_sizes((oid,))[0]
 
     def kinds_sizes(self, oids: Iterable[str]) -> list[tuple[ObjectKind, int]]:
         """Kind and size of many objects, by one process. Raises ``MissingObject``."""

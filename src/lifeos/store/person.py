@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from lifeos.errors import Busy, UsageError
+from lifeos.errors import UsageError
 from lifeos.store.git import GitError
 from lifeos.store.repo import Repo
 
@@ -91,10 +90,3 @@ def commit_tree(repo: Repo, tree: str, parent: str, message: str, *, sign: bool 
             ) from error
         raise
     return out.decode().strip()
-
-
-def work_file(repo: Repo, path: str) -> Path:
-    """Where a path of the repository is in the work tree."""
-    if repo.work_tree is None:
-        raise Busy("this repository has no work tree", "use a clone that has one")
-    return repo.work_tree / path

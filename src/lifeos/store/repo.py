@@ -98,12 +98,6 @@ class Repo:
         return Git(folder, trace=self.trace, isolated=True, user_config=False)
 
     @cached_property
-    def network(self) -> Git:
-        """Git in the private directory with the person's global configuration, for credentials."""
-        folder = self.ensure_private() / "git"
-        return Git(folder, trace=self.trace, isolated=True)
-
-    @cached_property
     def person(self) -> Git:
         """Git in the person's directory: references and the checkout, nothing else."""
         self.ensure_private()

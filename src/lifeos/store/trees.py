@@ -108,12 +108,6 @@ def lookup(objects: Objects, tree: str, path: str) -> Leaf | None:
     return Leaf(path, found.mode, found.oid)
 
 
-def subtree(objects: Objects, tree: str, path: str) -> str | None:
-    """The id of the folder at a path; None if there is none."""
-    found = lookup(objects, tree, path)
-    return found.oid if found is not None and found.mode == FOLDER else None
-
-
 @dataclass
 class _Node:
     """The changes at one path: its own (``touched``), and those below it."""

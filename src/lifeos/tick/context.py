@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -115,9 +114,3 @@ class Context:
         """Whether the kill switch is set in the work tree (polled while attempts run)."""
         path = self.stop_file()
         return path is not None and os.path.lexists(path)
-
-
-def to_stderr(line: str) -> None:
-    """Show progress to people."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -34,7 +34,7 @@ class Acceptance:
 class EntryProblem(Problem):
     """A problem that keeps tasks from being worked on, and the orders of those tasks.
 
-    ``orders`` are the bad entries themselves; their dependents follow in ``Backlog.quarantined``.
+    ``orders`` are the bad entries themselves; their dependents follow in ``Backlog.quarantine``.
     """
 
     orders: tuple[int, ...] = ()
@@ -105,11 +105,6 @@ class Backlog:
     warnings: tuple[Problem, ...] = ()
     quarantine: dict[int, str] = field(default_factory=dict)
     headings: tuple[Heading, ...] = ()
-
-    @property
-    def quarantined(self) -> frozenset[int]:
-        """The orders of the tasks that may not be worked on."""
-        return frozenset(self.quarantine)
 
     def task(self, task_id: str) -> Task | None:
         """The first task with this id."""

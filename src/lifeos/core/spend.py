@@ -1,0 +1,26 @@
+"""What was spent in the current UTC day and month, over all runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from lifeos.core.state import Spend
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    """The UTC day of this number since 1970 ("2025-01-31"); a rebuild asks for it all the time."""
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
+
+
+def add_spend(spend: Spend, at: int, cost: float) -> Spend:
+    """The day's and month's cost with this added; a new UTC day or month begins at zero."""
+    day = _day(at // 86_400)
+    month = day[:7]
+    return Spend(
+        day=day,
+        day_cost=cost + (spend.day_cost if spend.day == day else 0.0),
+        month=month,
+        month_cost=cost + (spend.month_cost if spend.month == month else 0.0),
+    )
