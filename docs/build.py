@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -151,7 +151,15 @@ def _fields(
             yield f"{prefix}{name}", "(needed)" if required else _shown(value), text
             for argument in get_args(inner):
                 if isinstance(argument, type) and issubclass(argument, BaseModel):
-                    yield from _fields(argument, None, f"{prefix}{name}[].")
+                    yield from _fields(argument, None, f"{prefix}{name}{_inside(inner)}.")
+
+
+def _inside(annotation: Any) -> str:  # noqa: ANN401 - a type, as typing has it
+    """How the entries of a setting are written: of a list, of names, or of a group left out."""
+    origin = get_origin(annotation)
+    if origin is tuple:
+        return "[]"
+    return ".NAME" if origin is Mapping else ""
 
 
 def _shown(value: object) -> str:
@@ -162,6 +170,8 @@ def _shown(value: object) -> str:
         return "see the template" if long else f"`[{text}]`"
     if value is None:
         return "`null`"
+    if value == "":
+        return '`""`'
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{getattr(value, 'value', value)}`"

@@ -112,7 +112,7 @@ def test_what_another_parser_remembered_is_no_hit(
 ) -> None:
     """An upgrade, or a change of the parser's own files, makes everything be read anew."""
     again(store, b"- [ ] as the old one read it\n")
-    monkeypatch.setattr(backlog_cache, "_parser", lambda: ("another",))
+    monkeypatch.setattr(backlog_cache, "parser", lambda: ("another",))
     assert again(store, FULL) == parse(FULL)
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,10 @@ import pytest
 from lifeos.bubblewrap import Bubblewrap
 from lifeos.core.policy.envelope import Limits
 from lifeos.process import Ended
-from lifeos.sandbox import NoSandbox, Sandbox
+from lifeos.proxy import opened
+from lifeos.sandbox import Mount, NoSandbox, Sandbox, python_tools
+from proxy_scene import KEY, meter_of, route_to
+from scripted_model import ScriptedModel, text
 
 pytestmark = pytest.mark.sandbox
 
@@ -92,6 +96,8 @@ WRITES = [
     Probe("create above the folder", "Path('../new').write_text('x'); reached()"),
     Probe("rename out of the folder", "Path('mine').write_text('x'); os.rename('mine', W['outside'] + '/new'); reached()"),
     Probe("rename a folder out", "os.mkdir('d'); os.rename('d', W['outside'] + '/new'); reached()"),
+    Probe("swap with a file", "Path('mine').write_text('x'); r = libc.syscall(316, -100, b'mine', -100, W['secret'].encode(), 2)\nif r == 0: reached()", "yes" if os.uname().machine == "x86_64" else "numbers of x86_64"),
+    Probe("swap a folder for a link", "os.mkdir('d'); os.rename('d', 'e'); os.symlink(W['outside'], 'd'); Path('d/new').write_text('x'); reached()"),
     Probe("delete a file", "os.unlink(W['secret']); reached()"),
     Probe("change the mode of a file", "os.chmod(W['secret'], 0o777); reached()"),
     Probe("a git hook", "(" + BELOW.format(".git/hooks") + " / 'post-commit').write_text('x'); reached()"),
@@ -199,6 +205,7 @@ class World:
     facts: dict[str, object]
     victim: subprocess.Popen[bytes]
     contacts: list[str] = field(default_factory=list)
+    places: list[Path] = field(default_factory=list)  # folders to clear away
 
     def touched(self) -> list[str]:
         """What is not as it was, seen from outside."""
@@ -316,6 +323,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     libc.shmctl(shared, 0, None)
     for path in (tmp, shm, Path(str(tmp) + ".sock")):
         path.unlink(missing_ok=True)
+    for path in made.places:
+        shutil.rmtree(path)
 
 
 def with_shutdown(server: socket.socket) -> None:
@@ -370,8 +379,183 @@ def test_the_outside_look_notices(world: World) -> None:
 
 def test_there_are_enough_probes() -> None:
     """A family that shrinks is a promise that got lost."""
-    assert len(PROBES) >= 90
-    assert len({probe.name for probe in PROBES}) == len(PROBES)
+    for probes, least in ((PROBES, 90), (SEATS, 40)):
+        assert len(probes) >= least
+        assert len({probe.name for probe in probes}) == len(probes)
+
+
+DOOR, PROMPT = "/run/lifeos/model.sock", "/run/lifeos/prompt.md"
+SEAT = """
+import shutil
+HERE = os.getcwd()
+DOOR, PROMPT = (p if os.path.exists(p) else W[n] for p, n in ((W["door_inside"], "door"), (W["prompt_inside"], "prompt")))
+TOOL = Path(shutil.which("seat-tool") or W["tool"])
+"""
+
+# What a model's agent has beside: a folder that it only reads, a door, a prompt, tools, neighbours.
+SEATS = [
+    Probe("write a new file", "Path('new').write_text('x'); reached()"),
+    Probe("write a file of the tree", "Path('mine').write_text('x'); reached()"),
+    Probe("append to a file of the tree", "open('mine', 'a').write('x'); reached()"),
+    Probe("truncate a file of the tree", "os.truncate('mine', 0); reached()"),
+    Probe("delete a file of the tree", "os.unlink('mine'); reached()"),
+    Probe("rename over a file of the tree", "os.rename('theirs', 'mine'); reached()"),
+    Probe("rename a file from /tmp over it", "Path('/tmp/lifeos-x').write_text('x'); os.rename('/tmp/lifeos-x', 'mine'); reached()", "another file system outside"),
+    Probe("a folder in the tree", "os.mkdir('d'); reached()"),
+    Probe("a link in the tree", "os.symlink('mine', 'l'); reached()"),
+    Probe("a hard link in the tree", "os.link('mine', 'l'); reached()"),
+    Probe("the mode of the tree", "os.chmod('.', 0o700); reached()"),
+    Probe("the mode of a file", "os.chmod('mine', 0o777); reached()"),
+    Probe("the times of a file", "os.utime('mine', (1, 1)); reached()"),
+    Probe("an attribute of a file", "os.setxattr('mine', 'user.x', b'y'); reached()", "not every file system has them"),
+    Probe("a file without a name", opens("'.'", "os.O_TMPFILE | os.O_RDWR"), "not every file system has them"),
+    Probe("by the process's root", "Path('/proc/self/root' + HERE + '/mine').write_text('x'); reached()"),
+    Probe("by the first process's root", "Path('/proc/1/root' + HERE + '/mine').write_text('x'); reached()", "in a container it can have another root"),
+    Probe("by the process's folder", "Path('/proc/self/cwd/new').write_text('x'); reached()"),
+    Probe("by a task of the process", "Path(f'/proc/self/task/{os.getpid()}/cwd/new').write_text('x'); reached()"),
+    Probe("by a file opened as a path", "f = os.open('mine', os.O_PATH); open(f'/proc/self/fd/{f}', 'w').write('x'); reached()"),
+    Probe("by a file opened to read", "f = os.open('mine', os.O_RDONLY); open(f'/proc/self/fd/{f}', 'w').write('x'); reached()"),
+    Probe("by a folder opened to read", "f = os.open('.', os.O_RDONLY); os.close(os.open('new', os.O_CREAT | os.O_WRONLY, dir_fd=f)); reached()"),
+    Probe("by shared memory", "import mmap\nf = os.open('mine', os.O_RDWR); mmap.mmap(f, 1)[0:1] = b'x'; reached()"),
+    Probe("mount it again to write", "r = libc.mount(None, HERE.encode(), None, 4096 | 32, None)\nif r == 0: reached()", HARM),
+    Probe("mount it elsewhere to write", "os.mkdir('/tmp/lifeos-m'); r = libc.mount(HERE.encode(), b'/tmp/lifeos-m', None, 4096, None)\nif r == 0: Path('/tmp/lifeos-m/new').write_text('x'); reached()", HARM),
+    Probe("clear its read-only flag", syscall("442", "-100, HERE.encode(), 0, b'\\0' * 8 + b'\\1' + b'\\0' * 23, 32"), HARM),
+    Probe("delete the door", "os.unlink(DOOR); reached()"),
+    Probe("another door in its place", "os.rename(DOOR, DOOR + '.old'); socket.socket(socket.AF_UNIX).bind(DOOR); reached()"),
+    Probe("the mode of the door", "os.chmod(DOOR, 0o600); reached()"),
+    Probe("beside the door", "Path(DOOR + '.new').write_text('x'); reached()"),
+    Probe("the door of another seat", CONNECT.format("socket.AF_UNIX", "W['other_door']")),
+    Probe("another seat's door by the folder of its own", "if len([n for n in os.listdir(os.path.dirname(DOOR)) if n.endswith('.sock')]) > 1: reached()"),
+    Probe("the prompt", "Path(PROMPT).write_text('x'); reached()"),
+    Probe("a new prompt in its place", "os.unlink(PROMPT); reached()"),
+    Probe("the mode of the prompt", "os.chmod(PROMPT, 0o666); reached()"),
+    Probe("a program of the tools", "TOOL.write_text('x'); reached()"),
+    Probe("another program among the tools", "(TOOL.parent / 'sh').write_text('x'); reached()"),
+    Probe("the mode of a program", "os.chmod(TOOL, 0o4755); reached()"),
+    Probe("the folder of another seat", READ.format("W['other_seat'] + '/draft'")),
+    Probe("into the folder of another seat", "Path(W['other_seat'], 'new').write_text('x'); reached()"),
+    Probe("the prompt of another seat", READ.format("W['other_prompt']")),
+    Probe("any other seat's process", "for p in Path('/proc').glob('[0-9]*/cwd'):\n  try:\n    if os.readlink(p) != HERE: reached()\n  except OSError: pass"),
+]  # fmt: skip
+
+
+def _seat(world: World) -> tuple[Path, list[Mount], list[Mount], Path]:
+    """A seat in the world: its tree, its prompt, its door, its tools; and a neighbour."""
+    base = world.outside / "seats"
+    tree, other, tool = base / "tree", base / "other", base / "tool"
+    for path in (tree, other, tool / "bin"):
+        path.mkdir(parents=True)
+    for name in ("mine", "theirs"):
+        (tree / name).write_text(name)
+        (tree / name).chmod(0o666)
+    (tool / "bin/seat-tool").write_text("#!/bin/sh\n")
+    (tool / "bin/seat-tool").chmod(0o755)
+    (other / "draft").write_text(CANARY)
+    for name in ("prompt", "other-prompt"):
+        (base / name).write_text(CANARY)
+    for name in ("a.sock", "b.sock"):
+        server = socket.socket(socket.AF_UNIX)
+        place = Path(tempfile.mkdtemp(prefix="lifeos-seat-")) / name
+        world.places.append(place.parent)
+        server.bind(str(place))
+        place.chmod(0o666)
+        server.listen()
+        threading.Thread(target=_answer, args=(server, name, []), daemon=True).start()
+        (base / name).symlink_to(place)
+    world.facts |= {
+        "door": str(base / "a.sock"), "other_door": str((base / "b.sock").resolve()),
+        "prompt": str(base / "prompt"), "other_prompt": str(base / "other-prompt"),
+        "tool": str(tool / "bin/seat-tool"), "other_seat": str(other),
+        "door_inside": DOOR, "prompt_inside": PROMPT,
+    }  # fmt: skip
+    door = Mount((base / "a.sock").resolve(), DOOR)
+    return tree, [Mount(base / "prompt", PROMPT)], [door], tool
+
+
+def _look(base: Path) -> dict[str, object]:
+    """All that a seat could touch, as it is now."""
+    door = (base / "a.sock").resolve()
+    shown: dict[str, object] = {
+        str(path.relative_to(base)): (path.stat().st_mode, path.stat().st_mtime, path.read_bytes())
+        for path in sorted(base.rglob("*"))
+        if path.is_file()
+    }
+    mode = door.stat().st_mode
+    return {**shown, "door": mode, "beside": sorted(p.name for p in door.parent.iterdir())}
+
+
+@pytest.mark.parametrize("probe", SEATS, ids=lambda probe: probe.name)
+def test_no_way_out_of_a_seat(probe: Probe, world: World) -> None:
+    """What only reads writes nothing, and sees nothing of its neighbours."""
+    tree, mounts, sockets, tool = _seat(world)
+    before = _look(tree.parent)
+    ended = Bubblewrap().run(
+        ["python3", "-c", START + SEAT + probe.code],
+        folder=tree, limits=LIMITS, env={"W": json.dumps(world.facts)}, mounts=mounts,
+        sockets=sockets, tools=[*python_tools(), tool], read_only=True,
+    )  # fmt: skip
+    assert b"REACHED" not in ended.out, ended.err
+    assert b"SyntaxError" not in ended.err
+    assert b"NameError" not in ended.err
+    assert _look(tree.parent) == before
+
+
+@pytest.mark.parametrize(
+    "probe", [probe for probe in SEATS if probe.control == "yes"], ids=lambda probe: probe.name
+)
+def test_the_probe_of_a_seat_succeeds_without_a_sandbox(probe: Probe, world: World) -> None:
+    """Else the probe is broken."""
+    tree, _, _, tool = _seat(world)
+    ended = NoSandbox().run(
+        ["python3", "-c", START + SEAT + probe.code],
+        folder=tree, limits=LIMITS, env={"W": json.dumps(world.facts)},
+        tools=[*python_tools(), tool],
+    )  # fmt: skip
+    assert b"REACHED" in ended.out, ended.err
+
+
+KNOCK = """
+s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(W["door_inside"])
+s.sendall(W["knock"].encode()); s.shutdown(socket.SHUT_WR)
+data = b""
+try:
+    while piece := s.recv(9999): data += piece
+except OSError: pass
+sys.stdout.write(data.decode("latin-1"))
+"""
+KNOCKS = {
+    "a tunnel": "CONNECT 127.0.0.1:{tcp} HTTP/1.1\r\nHost: 127.0.0.1:{tcp}\r\n\r\n",
+    "another server": "GET http://127.0.0.1:{tcp}/ HTTP/1.1\r\nHost: 127.0.0.1:{tcp}\r\n\r\n",
+    "another host": "POST http://127.0.0.1:{tcp}/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}",
+    "a file": "GET file://{secret} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "above the path": "POST /v1/chat/completions/../../files HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}",
+    "the models": "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n",
+    "another protocol": "GET /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "a key of its own": "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer mine\r\nContent-Length: 4\r\n\r\nnull",
+    "nothing of HTTP": "\\0\\1\\2{secret}",
+}
+
+
+@pytest.mark.parametrize("name", KNOCKS)
+def test_the_door_leads_to_the_model_only(name: str, world: World) -> None:
+    """A real door, from inside: no other server is asked, and the key does not come back."""
+    world.facts |= {"door_inside": DOOR}
+    world.facts["knock"] = KNOCKS[name].format(tcp=world.facts["tcp"], secret=world.facts["secret"])
+    with (
+        ScriptedModel(lambda _turn: text("x"), titles=False) as model,
+        opened(route_to(model.url), meter_of(), stage="build", clock=time.time) as door,
+    ):
+        ended = Bubblewrap().run(
+            ["python3", "-c", START + KNOCK],
+            folder=world.folder, limits=LIMITS, env={"W": json.dumps(world.facts)},
+            sockets=[Mount(door.socket, DOOR)],
+        )  # fmt: skip
+    assert ended.status == 0, ended.err
+    assert b" 200 " not in ended.out[:20]
+    assert KEY.encode() not in ended.out
+    assert CANARY.encode() not in ended.out
+    assert model.requests == []
+    assert world.touched() == []
 
 
 @pytest.mark.skipif(not ROOT, reason="making a program setuid root needs root")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,8 @@ def groups(model: type[Frozen], path: tuple[str, ...] = ()) -> list[tuple[tuple[
         kinds = [setting.annotation, *getattr(setting.annotation, "__args__", ())]
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, Frozen):
-                found += groups(kind, (*path, name))
+                named = get_origin(setting.annotation) is Mapping
+                found += groups(kind, (*path, name, "NAME") if named else (*path, name))
     return found
 
 
@@ -103,8 +105,10 @@ def comment_for(text: str, path: tuple[str, ...], name: str) -> list[str]:
         if found:
             return found
     around = path
-    while around and not comment_above(lines, document.keys[around][0] - 1):
-        around = around[:-1]
+    while around and not (
+        around in document.keys and comment_above(lines, document.keys[around][0] - 1)
+    ):
+        around = around[:-1]  # a group inside an entry of a list stands only in the example
     while around:
         above = comment_above(lines, document.keys[around][0] - 1)
         explained = [line for line in above if line.lstrip("#- ").startswith(f"{name}:")]
@@ -170,7 +174,9 @@ def test_a_name_with_hidden_characters_is_named_not_written_blindly() -> None:
 def test_checks_are_rendered_as_they_are() -> None:
     """What was detected is what is read back, with a branch of another name."""
     names = ["tests/test_a.py", "package.json", "Cargo.toml", "go.mod"]
-    checks = detect_checks(names, {"package.json": '{"scripts": {"test": "jest"}}'})
+    checks = detect_checks(
+        names, {"package.json": '{"scripts": {"test": "jest"}}'}, pytest=True
+    ).checks
     odd = Check(name="null", run='echo "a: #b" \\ \n true', kind=CheckKind.LINT, fast=False)
     files = render_init("A", "a@example.org", "trunk/x", (*checks, odd))
     governance = load_set(files).governance
@@ -209,12 +215,66 @@ def test_checks_are_proposed_only_where_they_can_run(
     paths: list[str], texts: dict[str, str], expected: list[str]
 ) -> None:
     """A check that is red from the start would hold every task."""
-    assert [check.name for check in detect_checks(paths, texts)] == expected
+    assert [check.name for check in detect_checks(paths, texts, pytest=True).checks] == expected
+
+
+PYTEST = "python3 -m pytest -q --junitxml=.lifeos-junit.xml"
+UNITTEST = "import unittest\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "run"),
+    [
+        ({"test_a.py": UNITTEST}, "python3 -m unittest discover"),
+        ({"test_a.py": "from unittest import mock, TestCase\n"}, "python3 -m unittest discover"),
+        ({"tests/test_a.py": UNITTEST}, "python3 -m unittest discover -s tests"),
+        ({"my tests/test_a.py": UNITTEST}, "python3 -m unittest discover -s 'my tests'"),
+        (
+            {"tests/test_a.py": UNITTEST, "tests/__init__.py": ""},
+            "python3 -m unittest discover",
+        ),
+        (
+            {"a/test_a.py": UNITTEST, "a/__init__.py": "", "test_b.py": UNITTEST},
+            "python3 -m unittest discover",
+        ),
+        ({"a/test_a.py": UNITTEST, "test_b.py": UNITTEST}, ""),
+        ({"test_a.py": "import pytest\nimport unittest\n"}, ""),
+        ({"test_a.py": UNITTEST, "test_b.py": "def test(): assert True\n"}, ""),
+        ({"a_test.py": UNITTEST}, ""),
+        ({"conftest.py": ""}, ""),
+        ({"pytest.ini": "", "Makefile": "test:\n\tpytest\n"}, ""),
+    ],
+)
+def test_without_pytest_what_can_run_is_proposed(files: dict[str, str], run: str) -> None:
+    """Unittest, where its discovery finds every test; else pytest, written down as a comment."""
+    found = detect_checks(list(files), files, pytest=False)
+    assert [check.run for check in found.checks] == ([run] if run else [])
+    assert [check.run for check in found.disabled] == ([] if run else [PYTEST])
+
+
+@pytest.mark.parametrize("others", [{}, {"go.mod": ""}])
+def test_a_check_that_cannot_run_is_a_comment_to_be_uncommented(others: dict[str, str]) -> None:
+    """The set is good as it is written, and again when the signs are taken off as it says."""
+    found = detect_checks(["conftest.py", *others], others, pytest=False)
+    files = render_init("A", "a@example.org", "main", found.checks, found.disabled)
+    as_written = load_set(files).governance
+    assert as_written is not None
+    assert as_written.config.checks == found.checks
+    text = files[".lifeos/config.yaml"].decode()
+    head, sign, rest = text.partition('#   - name: "tests"')
+    assert sign
+    lines = (sign + rest).split("\n")
+    entry = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    plain = [line.removeprefix("# ") for line in lines[:entry]] + lines[entry:]
+    enabled = head.replace("\nchecks: []\n", "\nchecks:\n") + "\n".join(plain)
+    again = load_set({**files, ".lifeos/config.yaml": enabled.encode()}).governance
+    assert again is not None
+    assert again.config.checks == (*found.checks, *found.disabled)
 
 
 def test_the_proposed_test_check_pins_what_can_turn_a_failure_green() -> None:
     """Each check that is judged by files an agent could edit names them."""
-    (check,) = detect_checks(["conftest.py"])
+    (check,) = detect_checks(["conftest.py"], pytest=True).checks
     assert check.kind is CheckKind.TEST
     assert {"**/conftest.py", "pytest.ini", "tox.ini", "setup.cfg"} <= set(check.pinned)
     assert check.junit is not None
@@ -253,13 +313,59 @@ def test_what_does_not_fit_between_files_has_a_place() -> None:
     assert "remote `origin` cannot be used" in problem.message
 
 
-def test_prompts_are_refused_while_nobody_reads_them() -> None:
-    """A text that no agent is given would be believed in."""
-    (problem,) = load_set(fresh() | {".lifeos/prompts/a.md": b"Be careful."}).problems
-    assert str(problem) == (
-        ".lifeos/prompts/a.md: would have no effect\n"
-        "  fix: remove it: no agent of this version is given a prompt"
-    )
+def test_the_repositorys_own_prompts_are_part_of_the_set() -> None:
+    """By their names, word for word, and in the digest."""
+    text = "Build as we do: Grüße, ${{ x }} and { braces }.\r\n"
+    files = fresh() | {".lifeos/prompts/builder.md": text.encode()}
+    loaded = load_set(files)
+    assert loaded.problems == ()
+    assert loaded.governance is not None
+    assert loaded.governance.prompts == {"builder": text}
+    assert loaded.governance.digest == governance_digest(files) != governance_digest(fresh())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place", "message", "fix"),
+    [
+        (
+            "bilder.md",
+            b"x",
+            "",
+            "is the prompt of no role",
+            "rename it to .lifeos/prompts/builder.md",
+        ),
+        ("seat_risks.md", b"x", "", "no role", "rename it to .lifeos/prompts/seat_risk.md"),
+        ("builder.txt", b"x", "", "no role", "rename it to .lifeos/prompts/builder.md"),
+        ("Builder.md", b"x", "", "no role", "rename it to .lifeos/prompts/builder.md"),
+        ("old/builder.md", b"x", "", "no role", "rename it to .lifeos/prompts/builder.md"),
+        ("README.md", b"x", "", "no role", "seat_governance"),
+        ("builder", b"x", "", "no role", "rename it to .lifeos/prompts/builder.md"),
+        (".md", b"x", "", "no role", "delete it, or call it"),
+        ("builder.md", b"x" * 32_769, "", "has 32769 bytes; a prompt may have 32768", "shorten"),
+        ("builder.md", b"a\nb\n\xff", ":3", "is not UTF-8", "save it as UTF-8"),
+        ("builder.md", b" \n", "", "is empty", "delete it"),
+        ("builder.md", b"a\nuse {{task}}", ":2", "unknown placeholder {{task}}", "write the words"),
+        ("builder.md", "a\nb\u200bc".encode(), ":2", "cannot see", "delete that character"),
+        ("builder.md", "\ufeffa".encode(), ":1", "cannot see", "delete that character"),
+        ("builder.md", b"a\n\nb\x1b[8mc", ":3", "cannot see", "delete that character"),
+    ],
+)
+def test_a_prompt_that_would_not_be_used_as_it_looks_is_refused(
+    name: str, text: bytes, place: str, message: str, fix: str
+) -> None:
+    """Nobody reads it, half of it is read, or people do not see what a model sees."""
+    path = f".lifeos/prompts/{name}"
+    loaded = load_set(fresh() | {path: text})
+    assert loaded.governance is None
+    (problem,) = loaded.problems
+    assert str(problem.place) == f"{path}{place}"
+    assert message in problem.message
+    assert fix in problem.fix
+
+
+def test_a_prompt_of_exactly_the_allowed_size_is_taken() -> None:
+    """The limit refuses one byte more, and not that."""
+    assert load_set(fresh() | {".lifeos/prompts/planner.md": b"x" * 32_768}).problems == ()
 
 
 @pytest.mark.parametrize(

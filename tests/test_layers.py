@@ -28,6 +28,7 @@ LAYERS = {
     "lifeos.seccomp": 2,
     "lifeos.watch": 2,
     "lifeos.agents.*": 2,
+    "lifeos.proxy.*": 2,
     "lifeos.checks": 2,
     "lifeos.prepare": 2,
     "lifeos.governance": 2,
@@ -54,8 +55,9 @@ PURE_NAMES = {"pathlib": {"PurePath", "PurePosixPath"}, "io": {"StringIO", "Byte
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 WORLD_CALLS = frozenset({"open", "print", "input", "__import__", "eval", "exec"})
 
-#: Who may start programs; everyone else goes through lifeos.process.
-STARTS_PROGRAMS = frozenset({"lifeos.process", "lifeos.store.git"})
+#: Who may start programs; everyone else goes through lifeos.process. `inside` runs in the sandbox,
+#: where there is no lifeos.
+STARTS_PROGRAMS = frozenset({"lifeos.process", "lifeos.store.git", "lifeos.agents.inside"})
 OS_STARTERS = ("system", "popen", "posix_spawn", "spawn", "exec", "fork")
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from lifeos.agents import Agent, Reply, Request, choose
+from lifeos.agents.recipe import Recipe
 from lifeos.core.backlog.entry import Mark, Task
+from lifeos.core.policy import Config
+from lifeos.core.policy.config import CommandAgent
 from lifeos.core.policy.envelope import Limits
 from lifeos.core.policy.words import AgentKind
 from lifeos.errors import UsageError
@@ -60,21 +63,21 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def agent() -> Agent:
-    return choose("recipe")
+    return Recipe()
 
 
 def test_every_adapter_of_the_configuration_exists() -> None:
     """A kind that the configuration allows can be chosen, and goes by that name."""
-    assert [choose(kind).name for kind in AgentKind] == [kind.value for kind in AgentKind]
+    config = Config(version=1, command=CommandAgent(run="true"))
+    assert [choose(kind, config).name for kind in AgentKind] == [kind.value for kind in AgentKind]
 
 
-def test_an_agent_that_does_not_exist_is_refused_by_the_setting() -> None:
-    """Nothing half-built: the message names what was asked for, the fix what is possible."""
+def test_a_command_agent_without_a_command_is_refused_by_the_setting() -> None:
+    """Nothing half-built: the message names what was asked for, the fix what is missing."""
     with pytest.raises(UsageError) as refused:
-        choose("opencode")
-    assert "opencode" in refused.value.message
-    assert "`recipe`" in refused.value.fix
-    assert "agents:" in refused.value.fix
+        choose(AgentKind.COMMAND, Config(version=1))
+    assert "command" in refused.value.message
+    assert "`command:`" in refused.value.fix
 
 
 def test_it_costs_nothing_and_begins_again_from_the_base(agent: Agent) -> None:

@@ -143,7 +143,7 @@ def after_other_text(scene: Scene) -> str:
 def after_other_rules(scene: Scene) -> str:
     """What becomes of a run that waits when other rules are adopted."""
     scene.tick()
-    scene.commit(scene.edit("policies/council.yaml", "version: 1", "version: 1 # mine"))
+    scene.commit(scene.edit("policies/envelope.yaml", "disk_mb: 2048", "disk_mb: 2047"))
     scene.tick()
     snapshot = scene.snapshot()
     (run,) = snapshot.runs.values()

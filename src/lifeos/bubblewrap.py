@@ -105,6 +105,7 @@ class Bubblewrap:
         stdin: bytes = b"",
         mounts: Sequence[Mount] = (),
         overlay_lower: Path | None = None,
+        read_only: bool = False,
         network: bool = False,
         sockets: Sequence[Mount] = (),
         tools: Sequence[Path] | None = None,
@@ -116,10 +117,11 @@ class Bubblewrap:
         tool_folders = tool_mounts(python_tools() if tools is None else tools)
         paths = [mount.target for mount in tool_folders]
         variables = basic_env(HOME, "/tmp", paths) | dict(env)  # noqa: S108 - its own
-        place = _Folder(folder, tuple(m.source for m in (*mounts, *sockets) if m.writable))
+        others = tuple(m.source for m in (*mounts, *sockets) if m.writable)
+        place = _Folder(folder, others, read_only)
         watch = Watch(limits, folder, place.hand_over(), spare=2)
         try:
-            with _layer(overlay_lower, folder) as (program, layer):
+            with _layer(overlay_lower, folder, read_only) as (program, layer):
                 options = [
                     *confinement(network),
                     *system(limits, network),
@@ -162,6 +164,7 @@ class _Folder:
 
     path: Path
     others: tuple[Path, ...]
+    read_only: bool  # several may look at it at once: it stays readable for the agent
 
     def hand_over(self) -> int:
         """Before: the agent's. Gives the folder's bytes on disk."""
@@ -182,6 +185,8 @@ class _Folder:
             for other in self.others:
                 if other.is_dir():
                     settle(other, owner)
+            if self.read_only:
+                return watch.exceeded
             written = settle(self.path, owner) - watch.base
         except TooDeep:
             return watch.exceeded or "depth"
@@ -190,13 +195,17 @@ class _Folder:
 
 
 @contextlib.contextmanager
-def _layer(lower: Path | None, folder: Path) -> Iterator[tuple[Path, list[str]]]:
+def _layer(
+    lower: Path | None, folder: Path, read_only: bool
+) -> Iterator[tuple[Path, list[str]]]:
     """The program to use, and the options that put the folder, over ``lower`` if any, at /work."""
     if not programs():
         raise UsageError("bubblewrap is missing", _missing().fix)
     if lower is None:
-        yield programs()[0].path, ["--bind", str(folder), WORK]
+        yield programs()[0].path, ["--ro-bind" if read_only else "--bind", str(folder), WORK]
         return
+    if read_only:
+        raise ValueError("a prepared environment belongs beneath a folder that can be written")
     if changes_user() and lower.stat().st_uid != AGENT:
         settle(lower, AGENT)  # once; the agent changes its own view of it, never the original
     program = next((found for found in programs() if found.version >= WITH_OVERLAY), None)

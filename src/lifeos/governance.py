@@ -71,6 +71,7 @@ def load_set(files: Mapping[str, bytes]) -> Loaded:
     approvals = _load("policies/approvals.yaml", Approvals, files, problems)
     config = _load(".lifeos/config.yaml", Config, files, problems)
     problems += _strangers(files)
+    prompts = _prompts(files, problems)
     if not (loop and council and envelope and approvals and config) or problems:
         return Loaded(None, tuple(problems))
     governance = Governance(
@@ -79,6 +80,7 @@ def load_set(files: Mapping[str, bytes]) -> Loaded:
         envelope=envelope,
         approvals=approvals,
         config=config,
+        prompts=prompts,
         digest=governance_digest(files),
     )
     conflicts = _conflicts(governance, files)
@@ -143,15 +145,63 @@ def _strangers(files: Mapping[str, bytes]) -> list[Problem]:
     names = {path.rsplit("/", 1)[-1]: path for path in FILES}
     found: list[Problem] = []
     for path in sorted(files):
-        if not is_governance(path) or path in FILES:
+        if not is_governance(path) or path in FILES or path.startswith(PROMPTS):
             continue
-        if path.startswith(PROMPTS):
-            fix = "remove it: no agent of this version is given a prompt"
-            found.append(Problem(Place(path), "would have no effect", fix))
-        elif path.casefold().endswith((".yaml", ".yml")):
+        if path.casefold().endswith((".yaml", ".yml")):
             near = difflib.get_close_matches(path.rsplit("/", 1)[-1], names, 1, 0.7)
             fix = f"rename it to {names[near[0]]}" if near else "delete it, or move it elsewhere"
             found.append(Problem(Place(path), "is not a file that lifeos reads", fix))
+    return found
+
+
+def _prompts(files: Mapping[str, bytes], problems: list[Problem]) -> dict[str, str]:
+    """The repository's own prompts by name. What is wrong with one is added to ``problems``."""
+    found = {}
+    for path in sorted(path for path in files if path.startswith(PROMPTS)):
+        wrong, text = _prompt(path, files[path])
+        problems += wrong
+        found[path.removeprefix(PROMPTS).removesuffix(".md")] = text
+    return found
+
+
+def _prompt(path: str, data: bytes) -> tuple[list[Problem], str]:
+    """What is wrong with one prompt, and its text."""
+    from lifeos.core import prompts  # most repositories have none of their own
+
+    name, dot, ending = path.removeprefix(PROMPTS).rpartition(".")
+    if not dot or ending != "md" or name not in prompts.NAMES:
+        near = difflib.get_close_matches(name or ending, prompts.NAMES, 1, 0.6)
+        known = f"{PROMPTS}NAME.md, where NAME is one of {', '.join(prompts.NAMES)}"
+        fix = f"rename it to {PROMPTS}{near[0]}.md" if near else f"delete it, or call it {known}"
+        return [Problem(Place(path), "is the prompt of no role, so it has no effect", fix)], ""
+    if len(data) > prompts.LARGEST:
+        message = f"has {len(data)} bytes; a prompt may have {prompts.LARGEST}"
+        return [Problem(Place(path), message, "shorten it: long prompts are followed less")], ""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return [Problem(Place(path, line), "is not UTF-8", "save it as UTF-8")], ""
+    if not text.strip():
+        fix = "delete it, and the text that comes with lifeos is used"
+        return [Problem(Place(path), "is empty", fix)], ""
+    return _in_prompt(path, text)[: strict_yaml.MAX_PROBLEMS], text
+
+
+def _in_prompt(path: str, text: str) -> list[Problem]:
+    """What a prompt says that would not be as it looks: a placeholder, or what nobody sees."""
+    from lifeos.core import prompts
+    from lifeos.core.clean import visible
+
+    found = []
+    fix = "write the words themselves: a prompt is used as it stands, and lifeos adds the task"
+    for line, shown in prompts.placeholders(text):
+        message = f"unknown placeholder {strict_yaml.shortened(shown)}"
+        found.append(Problem(Place(path, line), message, fix))
+    for line, written in enumerate(text.split("\n"), 1):
+        if visible(written.removesuffix("\r")) != written.removesuffix("\r"):
+            message = "has a character that people cannot see, and a model can"
+            found.append(Problem(Place(path, line), message, "delete that character"))
     return found
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
+from pathlib import PurePosixPath
 
 from lifeos.core.policy import Check, CheckKind
 
@@ -22,6 +26,16 @@ TEMPLATES: Mapping[str, str] = {
 DETECTION_READS = ("Makefile", "package.json")
 """The files whose content `detect_checks` wants to see; their names alone say too little."""
 
+_IMPORT = re.compile(r"^\s*(?:import|from)\s+(unittest|pytest|_pytest)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Checks for a repository: those that can run, and those that cannot here as it is."""
+
+    checks: tuple[Check, ...] = ()
+    disabled: tuple[Check, ...] = ()
+
 
 def template(path: str) -> str:
     """The text of the template for a repository path, as it is shipped."""
@@ -30,10 +44,15 @@ def template(path: str) -> str:
 
 
 def render_init(
-    name: str, email: str, main_branch: str, checks: Sequence[Check]
+    name: str,
+    email: str,
+    main_branch: str,
+    checks: Sequence[Check],
+    disabled: Sequence[Check] = (),
 ) -> Mapping[str, bytes]:
     """Path and content of every file that `init` writes, for an approver and a main branch.
 
+    ``disabled`` are written as comments, behind what it takes to make them count.
     Nothing is written, and nothing is checked beyond that the templates fit: `governance.load_set`
     says whether a strange name or address makes a set that cannot be used.
     """
@@ -41,9 +60,13 @@ def render_init(
     person = f"approvers:\n  - name: {_quoted(name)}\n    email: {_quoted(email)}\n"
     _fill(texts, "policies/approvals.yaml", "approvers: []\n", person)
     _fill(texts, ".lifeos/config.yaml", "\nmain: main\n", f"\nmain: {_quoted(main_branch)}\n")
-    if checks:
-        entries = "checks:\n" + "".join(_check(check) for check in checks)
-        _fill(texts, ".lifeos/config.yaml", "checks: []\n", entries)
+    if checks or disabled:
+        entries = "".join(_check(check) for check in checks)
+        head = "checks:\n" if checks else "checks: []\n"
+        if disabled:
+            off = "".join(_check(check) for check in disabled).replace("\n", "\n# ")
+            entries += _DISABLED + "# " + off.removesuffix("# ")
+        _fill(texts, ".lifeos/config.yaml", "checks: []\n", head + entries)
     return {path: text.encode() for path, text in texts.items()}
 
 
@@ -81,18 +104,27 @@ def _check(check: Check) -> str:
     )
 
 
-def detect_checks(
-    paths: Sequence[str], texts: Mapping[str, str] | None = None
-) -> tuple[Check, ...]:
-    """The checks that a repository's file names suggest; a first proposal for a person to edit.
+def detection_reads(paths: Sequence[str]) -> list[str]:
+    """Those of a repository's files whose content `detect_checks` wants to see."""
+    return [path for path in paths if path in DETECTION_READS or _is_test(path)]
 
-    ``texts`` are the contents of those of `DETECTION_READS` that are there: a `test` script or
+
+def detect_checks(
+    paths: Sequence[str], texts: Mapping[str, str] | None = None, *, pytest: bool
+) -> Proposal:
+    """The checks that a repository's files suggest; a first proposal for a person to edit.
+
+    ``texts`` are the contents of those of `detection_reads` that are there: a `test` script or
     target is only proposed where it is seen, because a check that cannot run is always red.
+    ``pytest``: whether the Python that checks run with can import it.
     """
     names, seen = set(paths), texts or {}
-    found = []
+    found: list[Check] = []
+    disabled: list[Check] = []
     if _has_pytest(names):
-        found.append(_PYTEST)
+        own = _PYTEST if pytest else _unittest(names, seen)
+        found += [own] if own else []
+        disabled += [] if own else [_PYTEST]
     if "package.json" in names and _has_npm_test(seen.get("package.json", "")):
         found.append(_NPM)
     if "Cargo.toml" in names:
@@ -101,20 +133,44 @@ def detect_checks(
         found.append(_GO)
     makefile = seen.get("Makefile", "") if "Makefile" in names else ""
     # A Makefile's test target mostly runs one of the above again; alone it is all there is.
-    if not found and any(line.split("#")[0].startswith("test:") for line in makefile.splitlines()):
+    targets = any(line.split("#")[0].startswith("test:") for line in makefile.splitlines())
+    if targets and not (found or disabled):
         found.append(_MAKE)
-    return tuple(found)
+    return Proposal(tuple(found), tuple(disabled))
 
 
 def _has_pytest(names: set[str]) -> bool:
-    if names & {"pytest.ini", ".pytest.ini", "conftest.py"}:
+    if names & {"pytest.ini", ".pytest.ini"}:
         return True
-    return any(
-        (last.startswith("test_") and last.endswith(".py"))
-        or last.endswith("_test.py")
-        or last == "conftest.py"
-        for last in (name.rsplit("/", 1)[-1] for name in names)
-    )
+    return any(_is_test(name) or name.rsplit("/", 1)[-1] == "conftest.py" for name in names)
+
+
+def _is_test(name: str) -> bool:
+    """Whether pytest would take it for a file of tests."""
+    last = name.rsplit("/", 1)[-1]
+    return last.endswith("_test.py") or (last.startswith("test_") and last.endswith(".py"))
+
+
+def _unittest(names: set[str], texts: Mapping[str, str]) -> Check | None:
+    """The tests by unittest, if every one is written for it and its discovery finds them all."""
+    tests = [name for name in names if _is_test(name)]
+    plain = all(set(_IMPORT.findall(texts.get(name, ""))) == {"unittest"} for name in tests)
+    found = all(name.rsplit("/", 1)[-1].startswith("test") for name in tests)
+    folders = {PurePosixPath(name).parent for name in tests}
+    if not (tests and plain and found):
+        return None
+    start = ""
+    if not all(_is_package(folder, names) for folder in folders):
+        if len(folders) > 1:
+            return None
+        start = f" -s {shlex.quote(str(folders.pop()))}"
+    return _UNITTEST.model_copy(update={"run": f"{_UNITTEST.run}{start}"})
+
+
+def _is_package(folder: PurePosixPath, names: set[str]) -> bool:
+    """Whether discovery from the top gets into this folder."""
+    inside = [one for one in (folder, *folder.parents) if one != PurePosixPath()]
+    return all(f"{one}/__init__.py" in names for one in inside)
 
 
 def _has_npm_test(package: str) -> bool:
@@ -136,6 +192,16 @@ _PYTEST = Check(
     junit=".lifeos-junit.xml",
     pinned=("**/conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"),
 )
+_UNITTEST = Check(
+    name="tests",
+    run="python3 -m unittest discover",
+    kind=CheckKind.TEST,
+)
+_DISABLED = """\
+# This one cannot run as things are: the Python that lifeos runs checks with has no pytest. Install
+# it there, or write a check that uses an environment of yours (see `prepare` below). To enable it,
+# take the `# ` off its lines, and the `[]` off `checks: []` if that stands above.
+"""
 _NPM = Check(
     name="npm-test",
     run="npm test",

@@ -161,7 +161,8 @@ Priority = Literal[0, 1, 2, 3]
 
 
 class Usage(Frozen):
-    """What something consumed. Seconds are wall clock, cost is in US dollars.
+    """What something consumed. Seconds are wall clock, cost is in US dollars, requests and tokens
+    are a model's.
 
     Never negative and never "not a number": workers report it, and no budget holds against those.
     """
@@ -169,6 +170,7 @@ class Usage(Frozen):
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     tokens: int = Field(0, ge=0)
     cost: float = Field(0.0, ge=0, allow_inf_nan=False)
+    requests: int = Field(0, ge=0)
 
     def plus(self, other: Usage) -> Usage:
         """The sum of both."""
@@ -176,6 +178,7 @@ class Usage(Frozen):
             seconds=self.seconds + other.seconds,
             tokens=self.tokens + other.tokens,
             cost=self.cost + other.cost,
+            requests=self.requests + other.requests,
         )
 
 

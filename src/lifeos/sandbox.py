@@ -66,6 +66,7 @@ class Sandbox(Protocol):
         stdin: bytes = b"",
         mounts: Sequence[Mount] = (),
         overlay_lower: Path | None = None,
+        read_only: bool = False,
         network: bool = False,
         sockets: Sequence[Mount] = (),
         tools: Sequence[Path] | None = None,
@@ -76,10 +77,11 @@ class Sandbox(Protocol):
         """Run a command with ``folder`` as its only lasting writable place.
 
         ``overlay_lower``: a prepared environment whose files appear beneath the folder's own,
-        read-only; what is written there goes to the folder. ``sockets``: Unix sockets to reach
-        something outside. ``tools`` defaults to this Python. When nothing of it runs any more, this
-        returns; ``Ended.exceeded`` names a limit that ended it. Raises ``UsageError`` when the
-        command could not be started at all.
+        read-only; what is written there goes to the folder. ``read_only``: the folder cannot be
+        written either (and has no such layer). ``sockets``: Unix sockets to reach something
+        outside. ``tools`` defaults to this Python. When nothing of it runs any more, this returns;
+        ``Ended.exceeded`` names a limit that ended it. Raises ``UsageError`` when the command could
+        not be started at all.
         """
         ...
 
@@ -177,6 +179,7 @@ class NoSandbox:
         stdin: bytes = b"",
         mounts: Sequence[Mount] = (),
         overlay_lower: Path | None = None,
+        read_only: bool = False,
         network: bool = False,  # noqa: ARG002 - the interface; here the network is always there
         sockets: Sequence[Mount] = (),
         tools: Sequence[Path] | None = None,
@@ -185,9 +188,9 @@ class NoSandbox:
         trace: Callable[[str], None] = untraced,
     ) -> Ended:
         """Run a command in ``folder``; see ``Sandbox.run``. Refuses mounts and sockets."""
-        if mounts or sockets:
+        if mounts or sockets or read_only:
             raise UsageError(
-                "without a sandbox nothing can be mounted",
+                "without a sandbox nothing can be mounted or kept from writing",
                 "write `sandbox: bwrap` in .lifeos/config.yaml",
             )
         watch = Watch(limits, folder, measure(folder))

@@ -30,6 +30,7 @@ from lifeos.core.judge import Case, Judgement, judge, landing_checkpoint, stage_
 from lifeos.core.machine import apply
 from lifeos.core.policy import (
     Approvals,
+    Approver,
     Autonomy,
     Budgets,
     Bypass,
@@ -246,7 +247,7 @@ class World:
             answers=tuple(self.valid_answers()),
             landed=dict(self.landed()),
             lost=frozenset(name for name, worker in self.workers.items() if worker.seen_dead),
-            contents={run.work: f"content of {run.work}" for run in runs if run.work},
+            contents={run.id: f"content of {run.work}" for run in runs if run.work},
             overlapping=frozenset(
                 name for name, run in approved.items() if moved[name] & set(run.paths)
             ),
@@ -365,11 +366,13 @@ class World:
         digest = self.name("rules")
         rng = self.rng
         expiry = Expiry(hours=rng.choice((1, 168)), then=rng.choice(tuple(ExpiryThen)))
+        # Now and then who may answer changes, and nothing else.
+        others = [known.loop for known in self.sets.values()]
         self.sets[digest] = Governance(
-            loop=random_loop(rng),
+            loop=rng.choice(others) if others and rng.random() < 0.3 else random_loop(rng),
             council=COUNCIL,
             envelope=ENVELOPE,
-            approvals=Approvals(version=1, expiry=expiry),
+            approvals=Approvals(version=1, approvers=(rng.choice(PEOPLE),), expiry=expiry),
             config=CONFIG,
             digest=digest,
         )
@@ -796,4 +799,5 @@ def random_checkpoint(rng: Random, name: str, stage: Stage) -> CheckpointRule:
 
 
 BUDGETS = Budgets(seconds_per_attempt=900)
+PEOPLE = tuple(Approver(name=name, email=f"{name}@example.org") for name in ("ada", "bob"))
 COUNCIL, ENVELOPE, CONFIG = Council(version=1), Envelope(version=1), Config(version=1)

@@ -10,7 +10,16 @@ import pytest
 from lifeos.core.decide import Facts, Step, TaskFact, Write, decide
 from lifeos.core.judge import Judgement, judge
 from lifeos.core.machine import apply
-from lifeos.core.policy import Approvals, Config, Council, Envelope, Governance, Loop
+from lifeos.core.policy import (
+    Approvals,
+    Check,
+    CheckKind,
+    Config,
+    Council,
+    Envelope,
+    Governance,
+    Loop,
+)
 from lifeos.core.records import (
     AnyRecord,
     AttemptFacts,
@@ -31,19 +40,20 @@ START = 1_735_689_600  # 2025-01-01T00:00:00Z
 MAIN = "main0"
 TASK = TaskFact(id="T", title="A task", digest="text", scope=("src/**",))
 
-_COUNCIL, _ENVELOPE, _CONFIG = Council(version=1), Envelope(version=1), Config(version=1)
+_COUNCIL, _ENVELOPE = Council(version=1), Envelope(version=1)
 
 
 def rules(
     digest: str = "rules", approvals: dict[str, Any] | None = None, **loop: Any
 ) -> Governance:
-    """A set: the defaults, with these settings of the loop."""
+    """A set: the defaults, with these settings of the loop, and another check for each digest."""
+    check = Check(name=digest, run="true", kind=CheckKind.TEST)
     return Governance(
         loop=Loop.model_validate({"version": 1, **loop}),
         council=_COUNCIL,
         envelope=_ENVELOPE,
         approvals=Approvals.model_validate({"version": 1, **(approvals or {})}),
-        config=_CONFIG,
+        config=Config(version=1, checks=(check,)),
         digest=digest,
     )
 

@@ -20,6 +20,7 @@ from lifeos.core.decide import (
     next_wake,
     stale,
 )
+from lifeos.core.policy import Approvals
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.state import RunStatus
 from lifeos.model import (
@@ -306,6 +307,85 @@ def test_the_question_about_open_runs_goes_with_the_last_of_them() -> None:
     """Cancelled, say: nothing is left to be asked."""
     story = adopted(Story().open()).step().close(CloseOutcome.CANCELLED)
     assert noted(story.steps()).topic is Topic.SUPERSEDED
+
+
+ADA = {"name": "Ada", "email": "ada@example.org"}
+BOB = {"name": "Bob", "email": "bob@example.org"}
+KEYS = [f"ssh-ed25519 AAAA{'x' * 63}{n}" for n in "ab"]
+
+
+def approvals_alone(story: Story, **approvals: Any) -> Story:
+    """Main has a set that differs from the adopted one in who may answer, and in nothing else."""
+    adopted = story.sets[story.snapshot.governance]
+    changed = Approvals.model_validate({"version": 1, **approvals})
+    alone = adopted.model_copy(update={"approvals": changed, "digest": "alone"})
+    story.sets["alone"], story.world["governance"] = alone, "alone"
+    return story
+
+
+@pytest.mark.parametrize("policy", ["escalate", "adopt", "finish"])
+def test_who_may_answer_is_not_pinned_so_its_change_disturbs_no_run(policy: str) -> None:
+    """Adopted on sight like any set of an approver's; open runs and their questions go on."""
+    first = rules(approvals={"approvers": [ADA]}, on_governance_change=policy)
+    story = Story(first).open().open("U", "R2").attempt(FailureClass.UNKNOWN, "R2").step()
+    asked = story.item
+    approvals_alone(story, approvers=[ADA, BOB], expiry={"hours": 1})
+    note = noted(story.steps(governance_by_approver=True))
+    assert (note.topic, note.digest) == (Topic.GOVERNANCE, "alone")
+    story.step(governance_by_approver=True)
+    assert isinstance(one(story.steps()), Attempt)
+    assert story.item == asked
+    assert {run.governance for run in story.snapshot.runs.values()} == {first.digest}
+
+
+def test_approving_who_may_answer_takes_no_run_over() -> None:
+    """Not by an approver: it is asked. Approved, it counts; runs keep their set and questions."""
+    story = Story(rules(approvals={"approvers": [ADA]})).open()
+    approvals_alone(story, approvers=[ADA, BOB])
+    assert held(story.steps()).rule == "governance:not_pinned"
+    before = story.step().run
+    story.resolve(story.item.id, A)
+    assert (story.snapshot.governance, story.run) == ("alone", before)
+    assert isinstance(one(story.steps()), Attempt)
+
+
+def test_a_change_of_more_than_who_may_answer_is_asked_as_ever() -> None:
+    """The approvers and a setting that runs pin, in one set."""
+    story = Story(rules(approvals={"approvers": [ADA]})).open()
+    story.sets["new"] = rules("new", approvals={"approvers": [BOB]})
+    assert held(story.steps(governance="new")).rule == "governance:unapproved"
+    adopted(story, approvals={"approvers": [ADA, BOB]})
+    assert held(story.steps()).rule == "governance:open_runs"
+
+
+@pytest.mark.parametrize(
+    ("now", "again"),
+    [
+        ({"approvers": [ADA, BOB]}, False),
+        ({"approvers": [{**ADA, "name": "Ada L.", "email": "ADA@example.org"}]}, False),
+        ({"approvers": [BOB]}, True),
+        ({"trust": "signature", "approvers": [{**ADA, "key": KEYS[0]}]}, False),
+        ({"trust": "signature", "approvers": [{**ADA, "key": KEYS[1]}]}, True),
+        ({"approvers": [{**ADA, "key": KEYS[1]}]}, False),
+    ],
+)
+def test_a_question_that_nobody_may_answer_any_more_is_asked_anew(
+    now: dict[str, Any], again: bool
+) -> None:
+    """Only who was an approver then and is one now may answer: else it would wait for ever."""
+    story = Story(rules(approvals={"approvers": [{**ADA, "key": KEYS[0]}]}))
+    story.open().attempt(FailureClass.UNKNOWN).step()
+    asked = story.item
+    approvals_alone(story, **now).step(governance_by_approver=True)
+    if not again:
+        assert story.steps() == ()
+        return
+    note = noted(story.steps())
+    assert (note.topic, note.item, note.reask) == (Topic.SUPERSEDED, asked.id, True)
+    anew = story.step().step().item
+    assert (anew.question, anew.governance) == (asked.question, "alone")
+    assert anew.id != asked.id
+    assert story.steps() == ()
 
 
 # --- tasks ----------------------------------------------------------------------------------
@@ -605,6 +685,25 @@ def test_a_grant_for_the_run_does_not_lift_the_days_limit() -> None:
     assert held(story.steps()).rule == "budget:cost_per_day"
 
 
+def test_a_grant_lets_the_next_attempt_cost_as_much_again() -> None:
+    """What is reserved is all that an attempt may spend: else a grant would change nothing."""
+    story = spending(0.0, cost_per_day=50.0)
+    story.hold("budget", "budget:cost").answer()
+    reserved = {step.run: step.reserved for step in story.steps() if isinstance(step, Attempt)}
+    assert reserved == {"R": 2.0, "R2": 1.0}
+
+
+def test_a_stage_whose_agent_cannot_be_started_waits_and_nothing_new_is_opened() -> None:
+    """A missing key is nobody's failure; what needs no such agent goes on."""
+    story = Story().open().open("U", "R2").attempt(run="R2")
+    story.world["candidates"] = (TaskFact(id="V", title="V", digest="v"),)
+    story.world["may_open"] = 1
+    assert {type(step) for step in story.steps()} == {Attempt, OpenRun}
+    story.world["unready"] = frozenset({Stage.DESIGN})
+    assert [step.run for step in story.steps() if isinstance(step, Attempt)] == ["R2"]
+    assert not [step for step in story.steps() if isinstance(step, OpenRun)]
+
+
 def test_a_stage_that_costs_nothing_needs_no_money() -> None:
     """The limits are for paid agents only."""
     story = spending(4.9)
@@ -731,26 +830,28 @@ def test_item_ids_follow_from_the_ledger_alone() -> None:
 def test_an_item_is_stale_when_anything_it_is_about_has_changed(change: dict[str, Any]) -> None:
     """Task, design, plan, content of the work, stage, rules, commands, run: each is the subject."""
     story = Story().open().until(Stage.CLOSE).step()
-    contents = {"contents": {story.run.work: "content", "other": "another content"}}
     story.snapshot = story.snapshot.model_copy(update={"items": {}})
     asking_again = story.run.model_copy(update={"status": RunStatus.READY, "item": None})
     story.snapshot = story.snapshot.model_copy(update={"runs": {"R": asking_again}})
-    story.step(**contents)
-    assert not stale(story.snapshot, story.gather(**contents), story.item)
+    contents = {story.run.id: "content", "other": "content"}
+    story.step(contents=contents)
+    assert not stale(story.snapshot, story.gather(contents=contents), story.item)
     run = story.run.model_copy(update=change)
+    if "work" in change:
+        contents[run.id] = "another content"
     snapshot = story.snapshot.model_copy(update={"runs": {"R": run}})
-    assert stale(snapshot, story.gather(**contents), story.item)
+    assert stale(snapshot, story.gather(contents=contents), story.item)
 
 
 def test_the_same_content_is_the_same_subject_and_main_may_move() -> None:
     """Bookkeeping that changes the tree and not its content makes nothing stale."""
     story = Story().open().until(Stage.CLOSE)
-    work = story.run.work
-    story.step(contents={work: "content"})
-    for contents in ({work: "content"}, {work: "content", "x": "y"}):
+    run = story.run.id
+    story.step(contents={run: "content"})
+    for contents in ({run: "content"}, {run: "content", "x": "y"}):
         now = story.gather(contents=contents, main="main9")
         assert not stale(story.snapshot, now, story.item)
-    assert stale(story.snapshot, story.gather(contents={work: "changed"}), story.item)
+    assert stale(story.snapshot, story.gather(contents={run: "changed"}), story.item)
 
 
 # --- the next wake-up -----------------------------------------------------------------------

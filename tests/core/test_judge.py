@@ -47,6 +47,9 @@ def run_at(stage: Stage, **more: Any) -> Run:
 RUNS = {stage: run_at(stage) for stage in Stage}
 
 
+_ROUTES = Routing.defaults().model_dump(mode="json")
+
+
 def verdict_on(
     given: AttemptFacts, stage: Stage = Stage.BUILD, run: dict[str, Any] | None = None, **loop: Any
 ) -> Judgement:
@@ -548,6 +551,23 @@ def test_a_waiver_needs_a_tree_to_be_waived_for() -> None:
     """Without one there is nothing to go on with."""
     judgement = verdict_on(failed(FAILURE, tree=""), run={"retries": {FAILURE: 3}})
     assert judgement.action is Action.ESCALATE
+
+
+def test_a_seat_without_an_answer_may_be_waived_where_the_policy_says_so() -> None:
+    """Only at a review, and only if routing and waivers both name it; else it escalates."""
+    lost = facts(FailureClass.VALIDATION_ERROR, missing=("risk",))
+    route = {**_ROUTES, "validation_error": {"retries": 0, "then": "waive"}}
+    waivers = {"classes": ["validation_error"]}
+    asked = verdict_on(lost, Stage.PLAN_REVIEW, routing=route, waivers=waivers)
+    assert asked.ask
+    assert (asked.action, asked.ask.on_approve) == (Action.WAIVE, OnApprove.AGAIN)
+    assert verdict_on(lost, Stage.PLAN_REVIEW, routing=route).action is Action.ESCALATE
+    assert verdict_on(lost, Stage.PLAN, routing=route, waivers=waivers).action is Action.ESCALATE
+    nobody = facts(FailureClass.VALIDATION_ERROR)
+    escalated = verdict_on(nobody, Stage.PLAN_REVIEW, routing=route, waivers=waivers)
+    assert escalated.action is Action.ESCALATE
+    usual = verdict_on(lost, Stage.PLAN_REVIEW, waivers=waivers)
+    assert usual.action is Action.RETRY
 
 
 @pytest.mark.parametrize("autonomy", ["supervised", "exceptions", "full"])

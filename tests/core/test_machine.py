@@ -13,7 +13,7 @@ import pytest
 
 from lifeos.core.decide import TaskFact
 from lifeos.core.machine import apply
-from lifeos.core.policy import Progress
+from lifeos.core.policy import Progress, Route, Routing
 from lifeos.core.records import Closed, Held, Noted, Opened, Resolved, Topic
 from lifeos.core.spend import add_spend
 from lifeos.core.state import (
@@ -84,9 +84,9 @@ def test_what_the_table_lets_follow(stage: Stage, outcome: Outcome) -> None:
     actions = TABLE[stage, outcome]
     assert (Action.ADVANCE in actions) == (outcome in (Success.OK, Verdict.ACCEPT))
     assert {Action.ESCALATE, Action.TERMINATE, Action.PAUSE} <= actions
-    if Action.WAIVE in actions:
-        assert stage is Stage.BUILD
-        assert outcome in OF_BUILDS
+    if Action.WAIVE in actions:  # a check's failure, or a seat of the council that gave no answer
+        seat = outcome is FailureClass.VALIDATION_ERROR and stage in REVIEWS
+        assert seat or (stage is Stage.BUILD and outcome in OF_BUILDS)
     if outcome is Verdict.REJECT:
         assert not actions & {Action.RETRY, Action.REWORK}
 
@@ -641,6 +641,31 @@ def test_a_waiver_is_bound_to_its_subject() -> None:
     assert story.item.subject != item.subject
 
 
+def seat_waiver() -> Story:
+    """A review whose seat gave no verdict, and the question about it."""
+    routes = Routing.defaults(validation_error=Route(retries=0, then=Action.WAIVE)).model_dump(
+        mode="json"
+    )
+    waivers = {"classes": ["validation_error"]}
+    story = Story(rules(routing=routes, waivers=waivers)).open().until(Stage.PLAN_REVIEW)
+    return story.attempt(FailureClass.VALIDATION_ERROR, missing=("risk",)).step()
+
+
+def test_a_seat_that_is_let_go_is_let_go_for_this_review_only() -> None:
+    """The council sits again without it: a waiver is no verdict. What comes next needs it again."""
+    story = seat_waiver()
+    assert story.item.kind is ItemKind.WAIVER
+    assert not story.run.excused
+    story.answer()
+    assert (story.run.stage, story.run.status) == (Stage.PLAN_REVIEW, RunStatus.READY)
+    assert story.run.excused == ("risk",)
+    story.attempt(Verdict.REVISE)
+    assert not story.run.excused
+    again = seat_waiver().answer().attempt(Verdict.ACCEPT)
+    assert (again.run.stage, again.run.excused) == (Stage.BUILD, ())
+    assert seat_waiver().answer(J).run.end is CloseOutcome.BLOCKED
+
+
 def test_a_waiver_must_name_what_it_waives() -> None:
     """A rule without a failure class at its end opens no waiver."""
     story = waiver_asked("exhausted:everything")
@@ -1072,9 +1097,10 @@ def test_the_words_for_the_answers_are_there_for_each_of_them(
         Stage.DESIGN,
         Stage.DESIGN_REVIEW,
     )
+    seat = kind is ItemKind.WAIVER and stage in REVIEWS
     said = effects(kind, stage)
     assert said.keys() == ANSWERS[kind].keys()
-    assert (said == ANSWERS[kind]) != (landing or unplanned)
+    assert (said == ANSWERS[kind]) != (landing or unplanned or seat)
 
 
 def test_a_refusal_that_is_retried_and_not_waited_for_is_an_attempt() -> None:

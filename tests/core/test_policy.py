@@ -298,7 +298,7 @@ def check(**more: object) -> Json:
         ({"remote": "https://example.org/x"}, "remote"),
         ({"id_prefix": "lo"}, "id_prefix"),
         ({"agents": {"build": "magic"}}, "build"),
-        ({"agents": {"review": "recipe"}}, "review"),
+        ({"agents": {"review": "magic"}}, "review"),
         ({"checks": [check(), check()]}, "must be unique"),
         ({"checks": [check(run="")]}, "run"),
         ({"checks": [check(run="  ")]}, "run"),

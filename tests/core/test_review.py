@@ -13,15 +13,9 @@ from lifeos.core.checkreport import CheckResult, CheckStatus
 from lifeos.core.council import UNCLASSIFIED
 from lifeos.core.policy import CheckKind, Seat
 from lifeos.core.records import BreachFact
-from lifeos.core.review import (
-    IMPOSSIBLE,
-    Review,
-    Severity,
-    review_build,
-    review_design,
-    review_plan,
-    to_markdown,
-)
+from lifeos.core.review import Review, Severity
+from lifeos.core.reviewpage import to_markdown
+from lifeos.core.rulereview import IMPOSSIBLE, review_build, review_design, review_plan
 from lifeos.model import Change, FailureClass, Frozen, Mode, Verdict
 
 COMMAND = "pytest -q tests/test_webhook.py"

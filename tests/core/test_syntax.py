@@ -19,6 +19,18 @@ BROKEN = [
     ("a.yaml", b"a: [1, 2\nb: 3\n", 2),
     ("deep/A.YML", b"a: 1\n  b: 2\n", 2),
     ("a.json", b'{"a": "\xff"}', 1),
+    ("a.py", b"x = 1\nreturn x\n", 2),
+    ("a.py", b"def f():\n    break\n", 2),
+    ("a.py", b"def f(a, a): pass\n", 1),
+    ("a.ipynb", b'{"cells": [}', 1),
+    ("a.jsonl", b'{"a": 1}\n{"a": }\n', 2),
+    ("a.xml", b"<a>\n<b></a>\n", 2),
+    ("a.svg", b"<svg", 1),
+    ("setup.cfg", b"a = 1\n", 1),
+    ("tox.ini", b"[tox]\n= 1\n", 2),
+    ("a.js", b"let a\n<<<<<<< ours\nb\n=======\nc\n>>>>>>> theirs\n", 2),
+    ("run.sh", b"<<<<<<< a\r\n=======\r\n>>>>>>> b\r\n", 1),
+    ("a.py", b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n", 1),
 ]
 
 
@@ -41,6 +53,16 @@ def test_what_does_not_parse_is_named_with_its_line(path: str, data: bytes, line
         ("a.yaml", b"a: !Ref x\n---\nb: &c 1\nd: *c\n"),
         ("chart.yaml", b"a: {{ .Values.x }}\n"),
         ("notes.txt", b"def f(:"),
+        ("a.md", b"<<<<<<< ours\nb\n=======\nc\n>>>>>>> theirs\n"),
+        ("a.rst.inc", b"Title\n=======\ntext\n"),
+        ("a.c", b">>>>>>> b\n=======\n<<<<<<< a\n"),
+        ("a.xml", b"<?xml version='1.0' encoding='utf-16'?><a/>".decode().encode("utf-16")),
+        ("a.xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;"),
+        ("a.xml", b"<?xml version='1.0' encoding='x-none'?><a/>"),
+        ("a.jsonl", b'{"a": 1}\n\n[2]\n'),
+        ("setup.cfg", b"[a]\nb = %(c)s\nb = 2\nflag\n"),
+        ("desktop.ini", b"no section"),
+        ("a.js", b"let = = ;"),
         ("Makefile", b"{"),
     ],
 )
@@ -58,6 +80,15 @@ HOSTILE = [
     ("a.json", b"1" * 900_000),
     ("a.toml", b"a = " + b"[" * 100_000),
     ("a.yaml", b"[" * 199_000),
+    ("a.xml", b"<a>" * 300_000),
+    ("a.xml", b"<!DOCTYPE a [" + b"<!ENTITY a '&a;&a;'>" * 40_000),
+    ("a.xml", b"<a " + b"x" * 900_000),
+    ("setup.cfg", b"[a]\n" + b"x\n" * 400_000),
+    ("setup.cfg", b"[a]\nx =" + b"\n y" * 300_000),
+    ("a.jsonl", b"[\n" * 400_000),
+    ("a.jsonl", b"[" * 900_000),
+    ("a.js", b"<<<<<<< \n" * 90_000),
+    ("a.js", b"<<<<<<< \n=======\n" * 50_000),
     ("a.yaml", b"- " * 99_000),
     ("a.yaml", b"? " * 99_000),
     ("a.yaml", b"a: {" * 40_000),
@@ -75,7 +106,9 @@ def test_hostile_files_are_a_problem_at_most(path: str, data: bytes) -> None:
     syntax_problems(path, data)
 
 
-@given(st.binary(max_size=200), st.sampled_from(["py", "json", "toml", "yaml"]))
+@given(
+    st.binary(max_size=200), st.sampled_from(["py", "json", "toml", "yaml", "xml", "jsonl", "js"])
+)
 def test_any_bytes_are_judged(data: bytes, ending: str) -> None:
     """No input raises."""
     syntax_problems(f"a.{ending}", data)

@@ -256,6 +256,23 @@ def test_a_file_that_is_too_large_is_named_and_the_base_stays(opened: Repo, fold
     assert content(opened, imported.tree, "a") == b"small"
 
 
+def test_what_tools_leave_behind_is_dropped_unless_the_base_has_it(
+    opened: Repo, folder: Path
+) -> None:
+    """By the policy's patterns, at any depth; what is tracked is still part of the work."""
+    base = tree_of(opened, {"a": b"1", "kept/.cache/tracked": b"1"})
+    materialize(opened, base, folder)
+    for path in (".cache/x", "deep/er/.cache/y/z", "kept/.cache/new", "deep/b.pyc", "deep/b.py"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"2")
+    (folder / "kept/.cache/tracked").write_bytes(b"3")
+    leftovers = ("**/.cache/**", "**/*.pyc")
+    imported = import_folder(opened, folder, base, leftovers=leftovers)
+    assert names(opened, imported.tree) == ["a", "deep/b.py", "kept/.cache/tracked"]
+    assert content(opened, imported.tree, "kept/.cache/tracked") == b"3"
+    assert ".cache/x" in names(opened, import_folder(opened, folder, base).tree)
+
+
 def test_a_folder_that_is_too_deep_is_named(opened: Repo, folder: Path) -> None:
     base = tree_of(opened, {"a": b"1"})
     materialize(opened, base, folder)

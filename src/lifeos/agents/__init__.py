@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lifeos.core.backlog.entry import Task
+from lifeos.core.policy.config import Config
 from lifeos.core.policy.envelope import Limits
 from lifeos.core.policy.governance import Governance
 from lifeos.core.policy.words import AgentKind
 from lifeos.errors import UsageError
-from lifeos.model import FailureClass, Stage, Usage
+from lifeos.model import FailureClass, Risk, Stage, Usage
 from lifeos.process import never, untraced
 from lifeos.sandbox import Sandbox
+
+if TYPE_CHECKING:  # the proxy is heavy to import, and most ticks have no model
+    from lifeos.agents.program import Program, Ran
+    from lifeos.proxy import Door, Route
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,25 @@ class Request:
     should_stop: Callable[[], bool] = never
     on_output: Callable[[bytes], None] | None = None
     trace: Callable[[str], None] = untraced
+    modelled: Modelled | None = None
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """What an agent with a model is given beside: the door to it, and what its prompt is made of.
+
+    ``nonce`` is unknown to whoever wrote the task or the repository: it marks what is data.
+    ``instructions`` is the repository's AGENTS.md at the base ("" without one), ``prompts`` the
+    repository's own texts by name. ``docs``: the task's scope has only documents.
+    """
+
+    door: Door
+    route: Route
+    nonce: str
+    instructions: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    docs: bool = False
+    progress: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,10 @@ class Reply:
 
     ``artifact`` is Markdown (design and plan), ``message`` one line for people, ``log`` the
     captured output as it came (foreign, capped), ``stopped`` whether the stop switch ended it.
+    ``ran`` are the commands that the agent says it ran, ``risk`` what it holds the task's risk to
+    be (it can only raise it), ``wake_after`` the seconds until a refusing provider may be asked
+    again, ``files`` more artifacts by name (a transcript), ``said_cost`` the US dollars that the
+    agent's program says it cost, which is only recorded.
     """
 
     artifact: str = ""
@@ -63,6 +91,11 @@ class Reply:
     log: bytes = b""
     usage: Usage = field(default_factory=Usage)
     stopped: bool = False
+    ran: tuple[Ran, ...] = ()
+    risk: Risk = Risk.LOW
+    wake_after: int | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    said_cost: float = 0.0
 
 
 class Agent(Protocol):
@@ -90,14 +123,30 @@ class Agent(Protocol):
         ...
 
 
-def choose(kind: str) -> Agent:
-    """The agent that ``agents:`` in ``.lifeos/config.yaml`` names."""
-    if kind == AgentKind.RECIPE:
+def choose(kind: AgentKind, config: Config) -> Agent:
+    """The agent that ``agents:`` in ``.lifeos/config.yaml`` names for a stage."""
+    if kind is AgentKind.RECIPE:
         from lifeos.agents.recipe import Recipe
 
         return Recipe()
-    raise UsageError(
-        f"unknown agent: {kind!r}",
-        f"write {' or '.join(f'`{each}`' for each in AgentKind)} under `agents:` "
-        "in .lifeos/config.yaml",
-    )
+    from lifeos.agents.worker import Worker
+
+    return Worker(program_of(kind, config))
+
+
+def program_of(kind: AgentKind, config: Config) -> Program:
+    """The program behind an agent with a model. Raises ``UsageError`` where none is configured."""
+    match kind:
+        case AgentKind.OPENCODE:
+            from lifeos.agents.opencode import OpenCode
+
+            return OpenCode()
+        case AgentKind.COMMAND if config.command is not None:
+            from lifeos.agents.command import Command
+
+            return Command(config.command)
+        case _:
+            raise UsageError(
+                f"the agent {kind} has no program",
+                "write `command:` into .lifeos/config.yaml, or name another agent under `agents:`",
+            )

@@ -26,7 +26,7 @@ COMMANDS: dict[str, str] = {
     "show": "One run, task, item or attempt in detail.",
     "verify": "Replay the ledger and check what it claims.",
     "validate": "Check the files: governance and backlog.",
-    "doctor": "Check the surroundings: git, sandbox, identity, protections.",
+    "doctor": "Check the surroundings: git, sandbox, identity, models.",
     "schema": "The JSON Schema of a policy file or of an output.",
 }
 

@@ -132,11 +132,11 @@ def judged(ctx: Context, main: Main, item: Item) -> tuple[Answer | None, str]:
 
 
 def contents_of(ctx: Context, item: Item) -> dict[str, str]:
-    """The content digest of the work that an item is about, by its tree."""
-    from lifeos.tick.reading import content_of
+    """The content digest of the work that an item is about, by its run."""
+    from lifeos.tick import contents
 
     run = ctx.ledger.snapshot.runs.get(item.run or "")
-    return {run.work: content_of(ctx.repo, run.work)} if run is not None and run.work else {}
+    return contents.contents_of(ctx, (run,) if run is not None else ())
 
 
 def _require_fresh(ctx: Context, item: Item) -> None:

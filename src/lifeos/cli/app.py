@@ -73,6 +73,9 @@ def _click_error(error: Exception) -> int | None:
     if code is None or isinstance(getattr(error, "fix", None), str):
         return None
     if show is not None:
+        said = getattr(error, "message", None)
+        if isinstance(said, str):  # pydantic's own words for "this is not one of them"
+            error.message = said.removeprefix("Value error, ")  # type: ignore[attr-defined]  # click's
         show()
     return int(code)
 

@@ -53,10 +53,37 @@ def _harmless(error: Exception) -> str:
 
 def _leave_log(arguments: list[str]) -> Path:
     """Write the traceback where the person can find it. The file's path."""
-    git = Path(".git/lifeos")
-    folder = git / "logs" if git.is_dir() else Path(tempfile.mkdtemp(prefix="lifeos-"))
+    private = _private(_started_in(arguments))
+    folder = private / "logs" if private else Path(tempfile.mkdtemp(prefix="lifeos-"))
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix="error-", suffix=".log", dir=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"lifeos {arguments}\n\n{traceback.format_exc()}")
     return Path(name)
+
+
+def _started_in(arguments: list[str]) -> Path:
+    """The folder of ``-C DIR``, or this one; what is wrong with the arguments is not our business.
+
+    Only what stands before the command counts: behind it, ``-C`` is a word of that command.
+    """
+    from lifeos.cli import COMMANDS
+
+    rest, folder = iter(arguments), Path()
+    for argument in rest:
+        if argument in COMMANDS:
+            break
+        if argument.startswith("-C"):
+            folder = Path(argument[2:] or next(rest, ""))
+    return folder
+
+
+def _private(start: Path) -> Path | None:
+    """The folder that lifeos has in the repository here; None where there is none yet."""
+    from lifeos.store.discover import discover, find_common_dir
+
+    try:
+        private = find_common_dir(discover(start)[0]) / "lifeos"
+    except (LifeosError, OSError):
+        return None
+    return private if private.is_dir() else None

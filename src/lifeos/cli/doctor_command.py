@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -33,19 +34,23 @@ def command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only what is not as it should be.")
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not call the models that agents use.")
+    ] = False,
     json: Json = False,
 ) -> int:
-    """Check git, sandbox, identity, protections and leftovers on this machine; exit 1 on a failure.
+    """Check git, sandbox, identity, models and leftovers on this machine; exit 1 on a failure.
 
-    The files are checked by `lifeos validate`, history by `lifeos verify`.
+    Each model that an agent uses gets one call of a few tokens, unless `--offline`. Files are
+    checked by `lifeos validate`, history by `lifeos verify`.
     """
     frame = frame_of(context)
     if json:
-        lines = tuple(examine(frame))
+        lines = tuple(examine(frame, offline=offline))
         show_json("doctor", DoctorData(good=_good(lines), lines=lines))
         return Exit.OK if _good(lines) else Exit.FAILED
     seen = []
-    for line in examine(frame):  # shown one by one: the sandbox takes a moment
+    for line in examine(frame, offline=offline):  # shown one by one: the sandbox takes a moment
         seen.append(line)
         if not quiet or line.level is not Level.OK:
             _print(line)
@@ -78,9 +83,9 @@ def _summary(lines: tuple[Line, ...]) -> int:
     return Exit.FAILED if failed else Exit.OK
 
 
-def examine(frame: Frame) -> Iterator[Line]:
+def examine(frame: Frame, *, offline: bool) -> Iterator[Line]:
     """Everything looked at, one line each, in the order in which it should be mended."""
-    from lifeos.cli import health_machine, health_repo
+    from lifeos.cli import health_machine, health_models, health_repo
 
     yield from health_machine.programs()
     try:
@@ -96,6 +101,7 @@ def examine(frame: Frame) -> Iterator[Line]:
         yield from health_repo.ledger(repo, rules, int(time.time()))
         if rules is not None:
             yield from health_machine.sandbox(rules)
+            yield from health_models.models(rules, os.environ, offline=offline)
             yield from health_machine.trust(rules, has_remote=_has_remote(repo))
         yield from health_machine.leftovers(repo)
         yield health_machine.disk(repo)

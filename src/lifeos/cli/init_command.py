@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,10 @@ from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
 
 if TYPE_CHECKING:
+    from lifeos.initial import Proposal
     from lifeos.store.repo import Repo
+
+CONFIG = ".lifeos/config.yaml"
 
 
 class InitData(Frozen):
@@ -21,6 +25,7 @@ class InitData(Frozen):
 
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()  # checks that cannot run here: written as comments
     commit: str | None = None
     dry_run: bool = False
 
@@ -49,7 +54,8 @@ def command(
                 "git branch -m lifeos something-else",
             )
         name, email = identity(repo)
-        files = _files(repo, root, name, email)
+        proposal = _proposal(repo, root)
+        files = _files(repo, name, email, proposal)
         missing = {path: text for path, text in files.items() if not (root / path).exists()}
         made = None
         if not dry_run:
@@ -61,6 +67,7 @@ def command(
     data = InitData(
         written=tuple(missing),
         kept=tuple(path for path in files if path not in missing),
+        disabled=tuple(check.run for check in proposal.disabled if CONFIG in missing),
         commit=made,
         dry_run=dry_run,
     )
@@ -71,18 +78,27 @@ def command(
     return Exit.OK
 
 
-def _files(repo: Repo, root: Path, name: str, email: str) -> Mapping[str, bytes]:
-    from lifeos.initial import DETECTION_READS, detect_checks, render_init
+def _files(repo: Repo, name: str, email: str, proposal: Proposal) -> Mapping[str, bytes]:
+    from lifeos.initial import render_init
+
+    head = repo.refs.head() or "refs/heads/main"
+    branch = head.removeprefix("refs/heads/")
+    return render_init(name, email, branch, proposal.checks, proposal.disabled)
+
+
+def _proposal(repo: Repo, root: Path) -> Proposal:
+    """The checks that fit here. This Python is the one that checks find as `python3`."""
+    from importlib.util import find_spec
+
+    from lifeos.initial import detect_checks, detection_reads
 
     paths = _tracked(repo, root)
     texts = {
         file: (root / file).read_text(encoding="utf-8", errors="replace")
-        for file in DETECTION_READS
+        for file in detection_reads(paths)
         if (root / file).is_file()
     }
-    head = repo.refs.head() or "refs/heads/main"
-    branch = head.removeprefix("refs/heads/")
-    return render_init(name, email, branch, detect_checks(paths, texts))
+    return detect_checks(paths, texts, pytest=find_spec("pytest") is not None)
 
 
 def _tracked(repo: Repo, root: Path) -> list[str]:
@@ -98,6 +114,10 @@ def _text(data: InitData) -> str:
     verb = "would write" if data.dry_run else "wrote"
     lines = [f"{verb} {path}" for path in data.written]
     lines += [f"kept {path}" for path in data.kept]
+    for run in data.disabled:
+        lines.append(f"a check is only a comment in {CONFIG}: {run}")
+        lines.append(f"  why: {sys.executable}, with which checks run, has no pytest")
+        lines.append(f"  fix: install it there, then take the comment signs off; {CONFIG} says how")
     if data.commit:
         lines.append(f"committed {data.commit[:12]}")
         lines.append("next: write tasks into BACKLOG.md, commit them, then lifeos tick")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lifeos.cli.find import Missing
+from lifeos.cli.workers import CallsData, WorkData, all_calls, work_of
 from lifeos.core.records import (
     CheckFact,
     Closed,
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class AttemptData(Frozen):
-    """One attempt. ``artifacts`` are the names of what it left; ``record`` its ledger commit."""
+    """``lifeos.show-attempt/v1``: one attempt. ``artifacts`` are the names of what it left.
+
+    ``record`` is its ledger commit, ``work`` who did it and what they said.
+    """
 
     n: int
     stage: Stage
@@ -42,6 +46,7 @@ class AttemptData(Frozen):
     tree: str = ""
     artifacts: tuple[str, ...] = ()
     record: str = ""
+    work: WorkData = WorkData()
 
 
 class ItemData(Frozen):
@@ -83,6 +88,7 @@ class RunData(Frozen):
     landed: str = ""
     reverted: str = ""
     usage: Usage = Usage()
+    calls: tuple[CallsData, ...] = ()
     paths: tuple[str, ...] = ()
     lines: int = 0
     attempts: tuple[AttemptData, ...] = ()
@@ -134,7 +140,7 @@ def run_data(ledger: Ledger, passage: Passage) -> RunData:
 
     opened, closed = passage.opened, passage.closed
     state = ledger.snapshot.runs.get(passage.run)
-    attempts = attempts_of(passage)
+    attempts = worked_on(ledger, passage)
     built = next((a for a in reversed(attempts) if a.tree and a.stage is Stage.BUILD), None)
     usage = Usage()
     for attempt in attempts:
@@ -155,6 +161,7 @@ def run_data(ledger: Ledger, passage: Passage) -> RunData:
         landed=closed.landed if closed else "",
         reverted=_reverted(passage),
         usage=usage,
+        calls=all_calls(attempts),
         paths=built.paths if built else (),
         lines=built.lines if built else 0,
         attempts=attempts,
@@ -171,6 +178,14 @@ def attempts_of(passage: Passage) -> tuple[AttemptData, ...]:
         _attempt(entry.commit, entry.record)
         for entry in passage.entries
         if isinstance(entry.record, Finished)
+    )
+
+
+def worked_on(ledger: Ledger, passage: Passage) -> tuple[AttemptData, ...]:
+    """The attempts that have ended, oldest first, with who did them."""
+    return tuple(
+        attempt.model_copy(update={"work": work_of(ledger, passage, attempt)})
+        for attempt in attempts_of(passage)
     )
 
 

@@ -5,33 +5,52 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from textwrap import fill
 from typing import TYPE_CHECKING
 
-from lifeos.cli.frame import table
-from lifeos.cli.moments import dollars, span
+from lifeos.cli.moments import span
+from lifeos.cli.work_screen import (
+    agents,
+    attempt_lines,
+    attempts_table,
+    by,
+    calls_lines,
+    named,
+    reviews_lines,
+    used,
+)
 
 if TYPE_CHECKING:
     from lifeos.cli.log_command import Transition
     from lifeos.cli.passage import AttemptData, ItemData, RunData
     from lifeos.core.records import AnyRecord
-    from lifeos.model import Usage
 
-_TEXT_LINES = 12
+_LINES, _WIDTH = 45, 100
+"""The size of a screen."""
+_TEXT_LINES, _FEWEST_LINES = 12, 3
 _PATHS = 8
 
 
 def run_screen(data: RunData) -> str:
-    """One run."""
-    lines = [f"{data.task}: {data.title}", ""]
-    lines += _facts(_run_facts(data))
-    if data.text:
-        lines += ["", "asked:", *_indented(data.text, _TEXT_LINES)]
+    """One run: at most 45 lines for a usual one. What was asked gets the room that is left."""
+    head = [f"{data.task}: {data.title}", "", *_facts(_run_facts(data))]
+    rest: list[str] = []
+    if data.calls:
+        rest += ["", "models:", *(f"  {line}" for line in calls_lines(data.calls))]
     if data.attempts:
-        lines += ["", _attempts(data.attempts)]
+        rest += ["", *attempts_table(data.attempts)]
+    reviews = list(reviews_lines(data.attempts))
+    if reviews:
+        rest += ["", "reviews:", *(f"  {line}" for line in reviews)]
     if data.items:
-        lines += ["", "asked of the CEO:", *(f"  {line}" for i in data.items for line in _said(i))]
-    lines += ["", f"next: {data.next}"]
-    return "\n".join(lines)
+        rest += ["", "asked of the CEO:", *(f"  {line}" for i in data.items for line in _said(i))]
+    if data.attempts:
+        rest += ["", f"an attempt and what it left: lifeos show {data.run} N [NAME]"]
+    rest += ([] if data.attempts else [""]) + [f"next: {data.next}"]
+    if data.text:
+        room = _LINES - len(head) - len(rest) - 3
+        head += ["", "asked:", *_indented(data.text, min(_TEXT_LINES, max(_FEWEST_LINES, room)))]
+    return "\n".join([*head, *rest])
 
 
 def _run_facts(data: RunData) -> Iterator[tuple[str, str]]:
@@ -47,6 +66,7 @@ def _run_facts(data: RunData) -> Iterator[tuple[str, str]]:
     yield "change", change(data.paths, data.lines)
     yield "see it", data.look
     yield "checks", _checks(data.attempts)
+    yield "agents", agents(data.attempts)
     yield "cost", used(data.usage)
     yield "packet", f"git show {data.packet}" if data.packet else ""
 
@@ -59,31 +79,9 @@ def change(paths: tuple[str, ...], lines: int) -> str:
     return f"{lines} line{'' if lines == 1 else 's'} in {', '.join(paths[:_PATHS])}{more}"
 
 
-def used(usage: Usage) -> str:
-    """What it consumed."""
-    tokens = f", {usage.tokens} tokens" if usage.tokens else ""
-    return f"{dollars(usage.cost)}{tokens}, {usage.seconds:.1f} s of work"
-
-
 def _checks(attempts: tuple[AttemptData, ...]) -> str:
     last = next((a.checks for a in reversed(attempts) if a.checks), ())
     return ", ".join(f"{check.name} {check.status}" for check in last)
-
-
-def _attempts(attempts: tuple[AttemptData, ...]) -> str:
-    rows = [
-        (
-            str(a.n),
-            str(a.stage),
-            a.outcome,
-            a.action if a.action != "rework" else f"rework ({a.to})",
-            a.rule,
-            f"{a.usage.seconds:.1f} s",
-            _first(a.message),
-        )
-        for a in attempts
-    ]
-    return table(("#", "stage", "outcome", "action", "rule", "time", ""), rows)
 
 
 def _first(text: str, limit: int = 60) -> str:
@@ -108,6 +106,7 @@ def attempt_screen(run: str, data: AttemptData) -> str:
         ("attempt", f"{data.n} of {run}: {data.stage}"),
         ("outcome", data.outcome),
         ("action", f"{data.action} -> {data.to}, by the rule {data.rule}"),
+        ("by", _worker(data)),
         ("ended", when(data.at)),
         ("cost", used(data.usage)),
         ("mode", data.mode),
@@ -117,13 +116,26 @@ def attempt_screen(run: str, data: AttemptData) -> str:
     ]
     lines = _facts(iter(rows))
     if data.message:
-        lines += ["", *_indented(data.message, 40)]
+        lines += ["", *_indented(fill(data.message, _WIDTH - 2), 40)]
     if data.breaches:
         lines += ["", "breaches:", *(f"  {breach}" for breach in data.breaches)]
+    lines += attempt_lines(data)
     if data.artifacts:
         lines += ["", f"it left: {', '.join(data.artifacts)}"]
-        lines.append(f"next: lifeos show {run}:{data.n} --artifact {data.artifacts[-1]}")
+        lines.append(f"next: lifeos show {run} {data.n} {data.artifacts[-1]}")
     return "\n".join(lines)
+
+
+def _worker(data: AttemptData) -> str:
+    """Who did it, with the model behind a name."""
+    agent = data.work.agent
+    if agent is None:
+        return by(data)
+    program = named(agent)
+    if not agent.model:
+        return f"{by(data)} on {program}" if data.work.review else program
+    family = f"family {agent.family}" if agent.family else "family unknown"
+    return f"{program} with {agent.model}: {agent.id} of {agent.provider} ({family})"
 
 
 def item_screen(data: ItemData) -> str:
@@ -178,5 +190,5 @@ def _facts(rows: Iterator[tuple[str, str]]) -> list[str]:
 
 def _indented(text: str, most: int) -> list[str]:
     lines = text.strip("\n").split("\n")
-    shown = [f"  {line}".rstrip() for line in lines[:most]]
+    shown = [f"  {_first(line, _WIDTH - 3)}".rstrip() for line in lines[:most]]
     return [*shown, f"  ... ({len(lines) - most} more lines)"] if len(lines) > most else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,17 +35,33 @@ def command(
             metavar="[RUN|TASK|ITEM|COMMIT|RUN:N]",
         ),
     ] = "",
+    number: Annotated[
+        int, typer.Argument(help="An attempt of the run.", metavar="[N]", min=0, show_default=False)
+    ] = 0,
+    name: Annotated[
+        str, typer.Argument(help="Print this artifact of it, for reading.", metavar="[NAME]")
+    ] = "",
     artifact: Annotated[
         str, typer.Option(help="Print one thing it left: plan.md, patch.diff ...", metavar="NAME")
     ] = "",
     packet: Annotated[bool, typer.Option("--packet", help="Print the run's packet.")] = False,
     json: Json = False,
 ) -> int:
-    """Show one run, task, item, attempt or transition in detail."""
+    """Show one run, task, item, attempt or transition in detail.
+
+    `show RUN N` is attempt N and lists what it left, `show RUN N NAME` prints one of these for
+    reading: without secrets, and without what could drive a terminal. `--artifact` in a pipe gives
+    the bytes as they are.
+    """
     frame = frame_of(context)
     with frame.repo() as repo:
         ledger = frame.ledger(repo)
         found = find(ledger, what) if what else _last(ledger)
+        if number:
+            found = _numbered(found, number)
+        if name:
+            _read_artifact(ledger, found, name, json=json)
+            return 0
         if artifact or packet:
             _show_artifact(ledger, found, "packet.md" if packet else artifact, json=json)
             return 0
@@ -74,6 +91,12 @@ def _last(ledger: Ledger) -> RunName:
     raise UsageError("no run has begun yet", "write a task into BACKLOG.md, then lifeos tick")
 
 
+def _numbered(found: RunName | ItemName | CommitName, number: int) -> RunName:
+    if not isinstance(found, RunName) or found.n:
+        raise UsageError("only a run has numbered attempts", "lifeos show RUN N")
+    return RunName(found.run, number)
+
+
 def _show_run(ledger: Ledger, run: str, *, json: bool) -> None:
     from lifeos.cli.passage import passage_of, run_data
     from lifeos.cli.screen import run_screen
@@ -88,14 +111,17 @@ def _show_run(ledger: Ledger, run: str, *, json: bool) -> None:
 def _show_attempt(ledger: Ledger, name: RunName, *, json: bool) -> None:
     from lifeos.cli.passage import attempts_of, passage_of
     from lifeos.cli.screen import attempt_screen
+    from lifeos.cli.workers import work_of
 
-    attempts = attempts_of(passage_of(ledger, name.run))
+    passage = passage_of(ledger, name.run)
+    attempts = attempts_of(passage)
     data = next((attempt for attempt in attempts if attempt.n == name.n), None)
     if data is None:
         had = f"it has {len(attempts)}" if attempts else "none has ended yet"
         raise UsageError(
             f"run {name.run} has no attempt {name.n}: {had}", f"lifeos show {name.run}"
         )
+    data = data.model_copy(update={"work": work_of(ledger, passage, data)})
     if json:
         show_json("show-attempt", data)
     else:
@@ -154,6 +180,36 @@ def _show_transition(ledger: Ledger, commit: str, *, json: bool) -> None:
 def _show_artifact(
     ledger: Ledger, found: RunName | ItemName | CommitName, name: str, *, json: bool
 ) -> None:
+    run, data = _bytes_of(ledger, found, name)
+    if json:
+        text = data.decode("utf-8", "replace")
+        show_json("artifact", ArtifactData(run=run, name=name, text=text))
+    elif sys.stdout.isatty():
+        show(data.decode("utf-8", "replace"))
+    else:  # as it is, so that it can be applied, compared and digested
+        sys.stdout.buffer.write(data)
+
+
+def _read_artifact(
+    ledger: Ledger, found: RunName | ItemName | CommitName, name: str, *, json: bool
+) -> None:
+    """One artifact for reading. It was redacted when it was recorded; here once more, also for the
+    secrets that this environment knows and that one did not.
+    """
+    from lifeos.core.leaks import redact, values_of
+
+    run, data = _bytes_of(ledger, found, name)
+    text = redact(data.decode("utf-8", "replace"), values_of(os.environ))
+    if json:
+        show_json("artifact", ArtifactData(run=run, name=name, text=text))
+    else:
+        show(text)
+
+
+def _bytes_of(
+    ledger: Ledger, found: RunName | ItemName | CommitName, name: str
+) -> tuple[str, bytes]:
+    """The run that left it, and the artifact."""
     from lifeos.cli.passage import passage_of
 
     run = found
@@ -164,14 +220,7 @@ def _show_artifact(
         raise UsageError(
             "only a run or an attempt has artifacts", "lifeos show RUN --artifact NAME"
         )
-    data = _artifact(ledger, passage_of(ledger, run.run), run.n, name)
-    if json:
-        text = data.decode("utf-8", "replace")
-        show_json("artifact", ArtifactData(run=run.run, name=name, text=text))
-    elif sys.stdout.isatty():
-        show(data.decode("utf-8", "replace"))
-    else:  # as it is, so that it can be applied, compared and digested
-        sys.stdout.buffer.write(data)
+    return run.run, _artifact(ledger, passage_of(ledger, run.run), run.n, name)
 
 
 def _artifact(ledger: Ledger, passage: Passage, n: int, name: str) -> bytes:

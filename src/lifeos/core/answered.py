@@ -48,6 +48,7 @@ def retold(run: Run, text: TaskText) -> Run:
             "risk": max(run.risk, text.risk, key=lambda risk: risk.rank),
             "commands": "" if text.commands == run.allowed else text.commands,
             "approved_on": "",
+            "excused": (),
         }
     )
 
@@ -63,6 +64,7 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
             failure = waived_class(item.rule)
             waiver = Waiver(item=item.id, subject=item.subject, failure=failure, work=run.work)
             update["waivers"] = (*run.waivers, waiver)
+            update["excused"] = tuple(dict.fromkeys((*run.excused, *run.missing)))
         case ItemKind.BUDGET:
             update.update(_granted(run, item, record.at))
         case ItemKind.COMMANDS:
@@ -76,6 +78,7 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
             update.update(accepted=run.work, trees=())
         case OnApprove.REWORK:
             update.update(stage=_from_plan(run.stage), landing=None, approved_on="", accepted="")
+            update.update(missing=(), excused=())
             if run.stage is Stage.CLOSE:
                 update["work"] = ""  # as for a rework that the policy decides: see ``_act``
         case _:
@@ -114,6 +117,8 @@ def _revised(run: Run, item: Item, at: int) -> Run:
         "accepted": "",
         "approved_on": "",
         "landing": None,
+        "missing": (),
+        "excused": (),
         "feedback": run.feedback or run.last_n.get(run.stage, 0),
     }
     if item.kind is ItemKind.BUDGET:
@@ -136,6 +141,6 @@ def waived_class(rule: str) -> FailureClass:
 
 
 def passed(run: Run) -> dict[str, object]:
-    """What is forgotten when a stage is done: the counts of trying and of sending back."""
+    """What is forgotten when a stage is done: the counts of trying and sending back, and seats."""
     reworks = {stage: counts for stage, counts in run.reworks.items() if stage is not run.stage}
-    return {"retries": {}, "errors": (), "reworks": reworks}
+    return {"retries": {}, "errors": (), "reworks": reworks, "missing": (), "excused": ()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lifeos.core.answers import QUEUE, AnswerFile, Refusal, answer_path
 from lifeos.core.decide import Answer
+from lifeos.core.pinned import same_address
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item
 from lifeos.core.table import ANSWERS
@@ -72,13 +73,7 @@ def is_approver(approvals: Approvals, email: str) -> bool:
 
 
 def _approver(approvals: Approvals, email: str) -> Approver | None:
-    return next((who for who in approvals.approvers if _same(who.email, email)), None)
-
-
-def _same(one: str, other: str) -> bool:
-    """Equal addresses. Only A to Z have a case: a sign that folds to a letter is another one."""
-    first, second = (text.encode("utf-8", "surrogatepass") for text in (one, other))
-    return first.lower() == second.lower()
+    return next((who for who in approvals.approvers if same_address(who.email, email)), None)
 
 
 def judge_answer(
@@ -212,7 +207,7 @@ def _wrong_commit(evidence: Evidence) -> _Reason:
             f"trust `commit` is not enough where {where}: anybody can write an author's name",
             "set trust to `signature` or `merge` in policies/approvals.yaml",
         )
-    if not _same(evidence.author, evidence.committer):
+    if not same_address(evidence.author, evidence.committer):
         return (
             f"its author {evidence.author} is not its committer {evidence.committer}; "
             "either may be spoofed",
@@ -230,7 +225,7 @@ def _wrong_signature(evidence: Evidence) -> _Reason:
             return reason, sign
         case Signed(principal=principal):
             for role, email in (("author", evidence.author), ("committer", evidence.committer)):
-                if not _same(principal, email):
+                if not same_address(principal, email):
                     return f"it is signed by {principal}, but its {role} is {email}", sign
             return None
 

@@ -29,30 +29,30 @@ _PLAIN_CODE = "- `"
 
 def design(task: Task, governance: Governance | None = None, feedback: str = "") -> str:
     """The design of a task as Markdown: what is asked, and what stands in its way."""
-    reading = read(task.recipe)
+    reading = read(() if _by_model(governance) else task.recipe)
     return document(
         f"# Design: {inline(task.title)}",
         f"{BY_RULE} {_about(task)}",
-        section("What is asked", *_asked(task)),
-        section("Scope", *_scope(task, governance)),
+        section("What is asked", *asked(task)),
+        section("Scope", *scope(task, governance)),
         section("Acceptance", _acceptance(task)),
-        section("Constraints", bullets(_constraints(task, governance))) if governance else "",
+        section("Constraints", bullets(constraints(task, governance))) if governance else "",
         section("Risks", bullets(_risks(task, reading, governance)) or "None found by rule."),
-        section("Open questions", bullets(_questions(task)) or "None found by rule."),
+        section("Open questions", bullets(_questions(task, governance)) or "None found by rule."),
         section("What was said of the last design", fenced(feedback)) if feedback.strip() else "",
     )
 
 
 def plan(task: Task, design: str, governance: Governance | None = None, feedback: str = "") -> str:
     """The plan of a task as Markdown: numbered steps, the paths expected, and the way back."""
-    reading = read(task.recipe)
+    reading = read(() if _by_model(governance) else task.recipe)
     return document(
         f"# Plan: {inline(task.title)}",
         f"{BY_RULE} It follows the design with SHA-256 `{sha256(design)[:12]}`. {_about(task)}",
         section("Steps", "\n".join(_numbered(_steps(task, governance))).rstrip() or NO_STEPS),
         section(EXPECTED, *_expected(task, reading)),
         section("How to undo it", _UNDO),
-        section("Rework", *_rework(task, reading, feedback)),
+        section("Rework", *_rework(task, reading, feedback, governance)),
     )
 
 
@@ -75,7 +75,8 @@ def _about(task: Task) -> str:
     return f"Task {code(task.id or 'without an id')}, {risk}{tags}."
 
 
-def _asked(task: Task) -> Iterator[str]:
+def asked(task: Task) -> Iterator[str]:
+    """Markdown of what the task says: title, description, facts."""
     yield f"{inline(task.title)}."
     if task.description.strip():
         yield fenced(task.description)
@@ -88,7 +89,8 @@ def _asked(task: Task) -> Iterator[str]:
     yield bullets(f"{name}: {inline(text, 500)}" for name, text in facts if text.strip())
 
 
-def _scope(task: Task, governance: Governance | None) -> Iterator[str]:
+def scope(task: Task, governance: Governance | None) -> Iterator[str]:
+    """Markdown of what may change."""
     if not task.scope:
         yield (
             "The task names no scope: whatever `policies/envelope.yaml` allows may change, and "
@@ -132,7 +134,8 @@ def _proof(item: Acceptance) -> str:
     return f"proven by {code(item.command, 4000)}"
 
 
-def _constraints(task: Task, governance: Governance) -> Iterator[str]:
+def constraints(task: Task, governance: Governance) -> Iterator[str]:
+    """Sentences of Markdown: what the rules allow, as far as the task could meet it."""
     envelope, budgets = governance.envelope, governance.loop.budgets
     if envelope.write != ("**",):
         yield f"Policy lets tasks change only {', '.join(map(code, envelope.write))}."
@@ -211,8 +214,8 @@ def _listed(texts: tuple[str, ...] | list[str], most: int = 5) -> str:
     return f"{shown} and {len(texts) - most} more" if len(texts) > most else shown
 
 
-def _questions(task: Task) -> Iterator[str]:
-    if not task.recipe:
+def _questions(task: Task, governance: Governance | None) -> Iterator[str]:
+    if not task.recipe and not _by_model(governance):
         yield "What is to be done? The task has no `sh recipe` block for the built-in agent."
     if not task.scope:
         yield "Which paths may change? Write `scope:` into the task."
@@ -223,10 +226,16 @@ def _questions(task: Task) -> Iterator[str]:
             yield f"From the description: {inline(line, 300)}"
 
 
+def _by_model(governance: Governance | None) -> bool:
+    """Whether an agent with a model builds: it needs no recipe, and carries none out."""
+    return governance is not None and governance.config.agents.build.modelled
+
+
 def _steps(task: Task, governance: Governance | None) -> Iterator[str]:
     """The steps, each a text whose further lines belong to it."""
-    for number, block in enumerate(task.recipe, 1):
-        of = f" {number} of {len(task.recipe)}" if len(task.recipe) > 1 else ""
+    blocks = () if _by_model(governance) else task.recipe
+    for number, block in enumerate(blocks, 1):
+        of = f" {number} of {len(blocks)}" if len(blocks) > 1 else ""
         text = [f"Run the recipe block{of} with `sh -eu` in the sandbox, at the top of the tree."]
         said = read((block,))
         if said.writes:
@@ -234,8 +243,10 @@ def _steps(task: Task, governance: Governance | None) -> Iterator[str]:
         if said.deletes:
             text.append(f"It deletes or moves: {_listed(said.deletes)}.")
         yield f"{' '.join(text)}\n\n{fenced(block, 'sh')}"
-    if not task.recipe:
+    if not task.recipe and not _by_model(governance):
         return
+    if _by_model(governance):
+        yield "The builder, an agent with a model, makes the change that the task describes."
     yield "Compare the tree with the base: scope, protected paths, size, secrets."
     checks = governance.config.checks if governance else ()
     if checks:
@@ -266,7 +277,7 @@ def _expected(task: Task, reading: Reading) -> Iterator[str]:
     if named:
         yield bullets(code(path) for path in named)
     elif task.scope:
-        yield "The recipe names no path that it changes; the scope is all that is known:"
+        yield "No path is named beside the scope, which is all that is known:"
         yield bullets(code(pattern) for pattern in task.scope)
     else:
         yield "Not known: neither the recipe nor the task names a path."
@@ -279,7 +290,9 @@ _UNDO = (
 )
 
 
-def _rework(task: Task, reading: Reading, feedback: str) -> Iterator[str]:
+def _rework(
+    task: Task, reading: Reading, feedback: str, governance: Governance | None
+) -> Iterator[str]:
     if not feedback.strip():
         yield "Nothing has failed yet."
         return
@@ -290,6 +303,8 @@ def _rework(task: Task, reading: Reading, feedback: str) -> Iterator[str]:
             "What is different now: the recipe reads this text from `$LIFEOS_FEEDBACK` and can act "
             "on it; it begins on the base again."
         )
+    elif _by_model(governance):
+        yield "What is different now: the builder is given this text, and has to meet it."
     elif task.recipe:
         yield (
             "What is different now: nothing in the recipe, which does not read `$LIFEOS_FEEDBACK`. "

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lifeos.core.canonical import digest_of, short_id
 from lifeos.core.judge import budget_used_up, landing_checkpoint
-from lifeos.core.machine import left_behind
+from lifeos.core.machine import NOT_PINNED, left_behind
+from lifeos.core.pinned import same_for_runs, somebody_may_answer
 from lifeos.core.policy import (
     ExpiryThen,
     Governance,
@@ -71,12 +72,13 @@ class Facts(Frozen):
     """What is so now, gathered from commits by the shell.
 
     ``unfit``: main has files that lifeos cannot work on, and nothing is begun.
-    ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` the
-    adopted set and those that runs pin, by digest. ``tasks`` holds the tasks of open runs and
-    ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main that
-    its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
-    the content digest of work trees, ``overlapping`` the runs whose paths main has changed
-    since their approval, ``moved`` the runs for which main moved at all.
+    ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` that set, the
+    adopted one and those that runs and items name, by digest. ``tasks`` holds the tasks of open
+    runs and ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main
+    that its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
+    the content digest of each run's work, ``overlapping`` the runs whose paths main has changed
+    since their approval, ``moved`` the runs for which main moved at all. ``unready`` are the stages
+    whose agent cannot be started here and now (its program or its key is missing).
     """
 
     main: str
@@ -94,6 +96,7 @@ class Facts(Frozen):
     overlapping: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     paid: frozenset[Stage] = frozenset()
+    unready: frozenset[Stage] = frozenset()
     may_open: int = 0
     only_task: str = ""
 
@@ -217,6 +220,23 @@ def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             )
 
 
+def _nobody_left(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """A question that none of today's approvers may answer, since they were none then, asked anew.
+
+    Only an approver of then and now may answer it, so after a change of approvers nobody might.
+    """
+    present = facts.sets[snapshot.governance].approvals
+    for item in snapshot.items.values():
+        then = facts.sets[item.governance].approvals
+        changed = item.governance != snapshot.governance and present.approvers
+        if changed and not somebody_may_answer(then, present):
+            yield Write(
+                record=Noted(
+                    at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text="other approvers"
+                )
+            )
+
+
 def _stop(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     if facts.stop != snapshot.stop:
         topic = Topic.STOPPED if facts.stop else Topic.RESUMED
@@ -236,18 +256,25 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     if facts.governance_by_approver:
         yield Write(record=Noted(at=now, topic=Topic.GOVERNANCE, digest=new, commit=facts.main))
     elif new != snapshot.refused_governance and not asked:
-        yield _hold_governance(
-            snapshot, facts, now, new, "unapproved", "the rules on main changed, not by an approver"
-        )
+        same = new in facts.sets and same_for_runs(facts.sets[new], facts.sets[adopted])
+        rule = NOT_PINNED if same else "governance:unapproved"
+        question = "the rules on main changed, not by an approver"
+        yield _hold_governance(snapshot, facts, now, new, rule, question)
 
 
 def _splits(snapshot: Snapshot, facts: Facts, about: str) -> bool:
     """Whether an item about the adopted set still has open runs under another one."""
     return about == snapshot.governance and any(
-        run.governance != about
+        _elsewhere(run, snapshot, facts)
         and rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
         for run in snapshot.runs.values()
     )
+
+
+def _elsewhere(run: Run, snapshot: Snapshot, facts: Facts) -> bool:
+    """Whether the run pins other rules than the adopted ones, apart from what is never pinned."""
+    pinned, adopted = run.governance, snapshot.governance
+    return pinned != adopted and not same_for_runs(facts.sets[pinned], facts.sets[adopted])
 
 
 def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -255,7 +282,7 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     adopted = snapshot.governance
     asked = any(item.kind is ItemKind.GOVERNANCE for item in snapshot.items.values())
     for run in snapshot.runs.values():
-        if run.governance == adopted or run.claim or run.status is RunStatus.ENDING:
+        if run.claim or run.status is RunStatus.ENDING or not _elsewhere(run, snapshot, facts):
             continue
         refused = left_behind(snapshot, run)
         match rules_of(run, facts).loop.on_governance_change:
@@ -266,7 +293,8 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
                 yield End(run=run.id, outcome=CloseOutcome.BLOCKED, reason=reason)
             case OnGovernanceChange.ESCALATE if not asked:
                 question = "the rules changed while runs are open: adopt the new set for them?"
-                yield _hold_governance(snapshot, facts, now, adopted, "open_runs", question)
+                rule = "governance:open_runs"
+                yield _hold_governance(snapshot, facts, now, adopted, rule, question)
             case _:
                 pass
 
@@ -281,7 +309,7 @@ def _hold_governance(
             item=item,
             item_kind=ItemKind.GOVERNANCE,
             question=question,
-            rule=f"governance:{rule}",
+            rule=rule,
             subject=governance_subject(snapshot, item, about),
             about=about,
             expires_at=_expires(snapshot, facts, now),
@@ -398,6 +426,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _tasks,
     _answered,
     _expired,
+    _nobody_left,
     _budget_freed,
     _asks,
     _gates,
@@ -433,7 +462,7 @@ def subject_of(
             "task": run.task_digest,
             "design": run.design,
             "plan": run.plan,
-            "content": facts.contents.get(run.work, "") if run.work else "",
+            "content": facts.contents.get(run.id, "") if run.work else "",
             "commands": run.commands,
             "governance": run.governance,
             "about": about,
@@ -492,7 +521,10 @@ def awake(run: Run, facts: Facts, now: int) -> bool:
 
 
 def _reserve(run: Run, facts: Facts) -> float:
-    return rules_of(run, facts).loop.budgets.reserve_per_attempt if run.stage in facts.paid else 0.0
+    """What the next attempt may cost: each grant of more budget adds as much again."""
+    if run.stage not in facts.paid:
+        return 0.0
+    return rules_of(run, facts).loop.budgets.reserve_per_attempt * (1 + run.grants)
 
 
 def _period_spent(
@@ -527,12 +559,13 @@ def _granted_in(run: Run, name: str, period: str) -> bool:
 def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     reserved = snapshot.reserved
     for run in snapshot.runs.values():
-        waits = run.governance != snapshot.governance and (
-            rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
-        )
+        escalates = rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
+        waits = escalates and _elsewhere(run, snapshot, facts)
         if waits or not awake(run, facts, now):
             continue
         if facts.only_task and run.task != facts.only_task:
+            continue
+        if run.stage in facts.unready:
             continue
         if _period_spent(snapshot, facts, now, run, reserved):
             continue
@@ -552,7 +585,7 @@ def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 def _openings(snapshot: Snapshot, facts: Facts) -> Iterator[Step]:
     """At most one at a time: what may run beside it is another question after that."""
     limit = facts.sets[snapshot.governance].loop.budgets.open_runs
-    if facts.may_open <= 0 or len(snapshot.runs) >= limit:
+    if facts.may_open <= 0 or facts.unready or len(snapshot.runs) >= limit:
         return
     for task in facts.candidates:
         if not facts.only_task or task.id == facts.only_task:

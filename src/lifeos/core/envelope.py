@@ -47,6 +47,7 @@ class BreachKind(StrEnum):
     UNREAD = "unread"
     GUARDRAIL = "guardrail"
     BUDGET = "budget"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,32 @@
-"""Whether a change weakens the tests: tests gone, skipped, emptied, or their limits relaxed.
+"""Whether a change weakens what judges it: tests gone, skipped, emptied; limits and rules relaxed.
 
 Read from the sources, so it finds what no run shows: a test that no longer asserts anything passes.
-Only what the base had counts; what a new test skips or leaves out weakens nothing.
+Only what the base had counts; what a new test skips or leaves out weakens nothing. What moves,
+within a file or to another one, is not gone.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from lifeos.core import globs, leaks, testcode
 from lifeos.core.envelope import Breach, BreachKind
+from lifeos.core.strictness import relaxed
+from lifeos.core.suppressions import silenced
+from lifeos.core.testfile import Skip, Test, TestFile
 from lifeos.model import Change
 
 MOST_NAMED = 20
 """Missing tests that are named one by one for a file."""
 
-_LIMITS_DOWN = re.compile(
-    r"(?P<key>\bfail[_-]under|--cov-fail-under|\bmin(?:imum)?[_-]coverage|\bmutation[_-]score)"
-    r"['\"]?\s{0,4}[:= ]\s{0,4}['\"]?(?P<value>\d{1,6}(?:\.\d{1,6})?)"
-)
-_LIMITS_UP = re.compile(
-    r"(?P<key>\bmax[_-](?:complexity|warnings|args|branches|returns|statements)|--maxfail)"
-    r"['\"]?\s{0,4}[:= ]\s{0,4}['\"]?(?P<value>\d{1,6}(?:\.\d{1,6})?)"
-)
-_SETTINGS = (
-    "**/*.toml",
-    "**/*.cfg",
-    "**/*.ini",
-    "**/.coveragerc",
-    "**/*.json",
-    "**/*.y*ml",
-    "**/Makefile",
-)
+_EASIER_UP = {
+    "timeout", "rel", "abs", "rtol", "atol", "delta", "rel_tol", "abs_tol", "flaky", "reruns",
+    "retries",
+}  # fmt: skip
+"""Limits of a test that are easier to meet the larger they are; the others, the smaller."""
 
 
 def is_test_file(path: str) -> bool:
@@ -57,24 +50,26 @@ def changed_test_files(changes: Sequence[Change]) -> tuple[str, ...]:
 
 
 def weakened(changes: Sequence[Change], contents: Mapping[str, bytes]) -> tuple[Breach, ...]:
-    """What ``changes`` take away from the tests, in order of path; ``contents`` are old and new
-    blobs by id.
+    """What ``changes`` take away from what judges them, in order of path; ``contents`` are old and
+    new blobs by id.
 
-    A test that moved to another changed test file is not missing. Contents that were not handed in
-    are not looked at: the base's tests, run on the new code, are the second line.
+    Contents that were not handed in are not looked at: the base's tests, run on the new code, are
+    the second line.
     """
+    sides = [_Side(change, *_texts(change, contents)) for change in changes]
+    moved = _Moved(sides)
     found: list[Breach] = []
-    balance = _balance(changes, contents)
-    for change in changes:
-        old_path = change.old_path or change.path
-        old, new = (_text(contents, blob) for blob in (change.old_id, change.new_id))
-        if change.status == "A" or old is None:
-            continue
-        if is_test_file(old_path):
-            found += _tests(change, old, new or "", balance)
-        elif new is not None and globs.any_match(_SETTINGS, change.path):
-            found += _limits(change.path, old, new)
+    for side in sides:
+        if side.known and side.was_test:
+            found += _tests(side, moved)
+    texts = [(side.change.path, side.old or "", side.new) for side in sides if side.readable]
+    rules = [*relaxed(texts), *silenced(texts)]
+    found += [_breach(each.path, each.message, each.line, each.excerpt) for each in rules]
     return tuple(sorted(set(found), key=lambda b: (b.path, b.line, b.message)))
+
+
+def _texts(change: Change, contents: Mapping[str, bytes]) -> tuple[str | None, str | None]:
+    return _text(contents, change.old_id), _text(contents, change.new_id)
 
 
 def _text(contents: Mapping[str, bytes], blob: str) -> str | None:
@@ -82,89 +77,145 @@ def _text(contents: Mapping[str, bytes], blob: str) -> str | None:
     return None if data is None else leaks.as_text(data).removeprefix("\ufeff")
 
 
-def _balance(changes: Sequence[Change], contents: Mapping[str, bytes]) -> Counter[str]:
-    """For each name of a test (without its class) how many more of it there are after ``changes``.
+@dataclass(frozen=True)
+class _Side:
+    """One change with its two texts (None: there is none, or it was not handed in)."""
 
-    Below zero means gone; zero, for a test that is missing in its file, that it moved.
-    """
-    names: Counter[str] = Counter()
-    for change in changes:
-        old_path = change.old_path or change.path
-        sides = (
-            (old_path, change.old_id, names.subtract),
-            (change.path, change.new_id, names.update),
+    change: Change
+    old: str | None
+    new: str | None
+
+    @property
+    def old_path(self) -> str:
+        return self.change.old_path or self.change.path
+
+    @property
+    def was_test(self) -> bool:
+        return is_test_file(self.old_path)
+
+    @property
+    def known(self) -> bool:
+        """Whether the base had something here; a new conftest.py speaks for files of the base."""
+        if self.change.status == "A":
+            return self.change.path.endswith("conftest.py") and self.new is not None
+        return self.old is not None
+
+    @property
+    def readable(self) -> bool:
+        """Whether both sides that exist were handed in."""
+        return (self.change.status == "A" or self.old is not None) and (
+            self.change.status == "D" or self.new is not None
         )
-        for path, blob, count in sides:
-            text = _text(contents, blob)
-            if text is not None and is_test_file(path):
-                count(_bare(name) for name in testcode.read(path, text).tests)
-    return names
+
+    @cached_property
+    def before(self) -> TestFile:
+        if self.old is None or not self.was_test:
+            return TestFile()
+        return testcode.read(self.old_path, self.old)
+
+    @cached_property
+    def after(self) -> TestFile:
+        if self.new is None or not is_test_file(self.change.path):
+            return TestFile()
+        return testcode.read(self.change.path, self.new)
+
+
+class _Moved:
+    """The tests that are new where they are, over all of the change."""
+
+    def __init__(self, sides: Sequence[_Side]) -> None:
+        self._new: list[tuple[str, Test]] = [
+            (side.change.path, test)
+            for side in sides
+            for name, test in side.after.tests.items()
+            if name not in side.before.tests
+        ]
+
+    def find(self, test: Test) -> tuple[str, Test] | None:
+        """Where ``test`` went: one that does the same, else one of its name. Each is found once."""
+        same = [entry for entry in self._new if test.body and entry[1].body == test.body]
+        named = [entry for entry in self._new if _bare(entry[1].name) == _bare(test.name)]
+        both = [entry for entry in same if entry in named]
+        for entry in (*both, *same, *named):
+            self._new.remove(entry)
+            return entry
+        return None
 
 
 def _bare(name: str) -> str:
     return name.rpartition("::")[2]
 
 
-def _tests(change: Change, old: str, new: str, balance: Counter[str]) -> Iterator[Breach]:
-    before = testcode.read(change.old_path or change.path, old)
-    after = testcode.read(change.path, new) if is_test_file(change.path) else testcode.TestFile()
-    yield from _missing(change, before, after, balance)
-    yield from _limits(change.path, old, new)
-    known = Counter(skip.text for skip in before.skips)
+def _tests(side: _Side, moved: _Moved) -> Iterator[Breach]:
+    """What one file of tests lost."""
+    path, before, after = side.change.path, side.before, side.after
+    known = Counter(_same_skip(skip) for skip in before.skips)
     for skip in after.skips:
-        if known[skip.text] == 0:
-            yield _breach(change.path, "tests are skipped", skip.line, skip.text)
-        known[skip.text] -= 1
+        if known[_same_skip(skip)] == 0:
+            yield _breach(path, "tests are skipped", skip.line, skip.text)
+        known[_same_skip(skip)] -= 1
+    emptier = after.asserts < before.asserts
+    gone: list[str] = []
     for name, was in before.tests.items():
-        if (now := after.tests.get(name)) is not None:
-            yield from _compared(change.path, was, now)
+        now = after.tests.get(name)
+        if now is not None:
+            yield from _compared(path, was, now, emptier=emptier or path.endswith(".py"))
+        elif (place := moved.find(was)) is not None:
+            yield from _compared(place[0], was, place[1], emptier=True)
+        else:
+            gone.append(name)
+    yield from _missing(side, gone)
 
 
-def _missing(
-    change: Change, before: testcode.TestFile, after: testcode.TestFile, balance: Counter[str]
-) -> Iterator[Breach]:
-    gone = [name for name in before.tests if name not in after.tests]
-    gone = [name for name in gone if balance[_bare(name)] < 0]
+def _same_skip(skip: Skip) -> tuple[str, str]:
+    return skip.text, skip.more
+
+
+def _missing(side: _Side, gone: list[str]) -> Iterator[Breach]:
+    lines = (side.old or "").split("\n")
     for name in gone[:MOST_NAMED]:
-        yield _breach(change.old_path or change.path, f"the test {name[:200]} is gone")
+        line = side.before.tests[name].line
+        text = lines[line - 1].strip()[:200] if 0 < line <= len(lines) else ""
+        yield _breach(side.old_path, f"the test {name[:200]} is gone", 0, text)
     if len(gone) > MOST_NAMED:
-        yield _breach(
-            change.old_path or change.path, f"{len(gone) - MOST_NAMED} more tests are gone"
-        )
+        yield _breach(side.old_path, f"{len(gone) - MOST_NAMED} more tests are gone")
 
 
-def _compared(path: str, was: testcode.Test, now: testcode.Test) -> Iterator[Breach]:
-    """One test before and after."""
+def _compared(path: str, was: Test, now: Test, *, emptier: bool) -> Iterator[Breach]:
+    """One test before and after. ``emptier``: fewer assertions of it are fewer of its file (in
+    languages read line by line, a helper between two tests is taken for part of the first).
+    """
     if len(now.skips) > len(was.skips):
         old = {skip.text for skip in was.skips}
         skip = next((skip for skip in now.skips if skip.text not in old), now.skips[-1])
-        yield _breach(
-            path, f"the test {now.name} is skipped, or expected to fail", skip.line, skip.text
-        )
-    if now.asserts < was.asserts and not (now.cases and not was.cases and now.asserts):
+        text = f"the test {now.name} is skipped, or expected to fail"
+        yield _breach(path, text, skip.line, skip.text)
+    elif (
+        now.asserts < was.asserts and emptier and not (now.cases and not was.cases and now.asserts)
+    ):
         if now.asserts == 0:
             yield _breach(path, f"the test {now.name} no longer asserts anything", now.line)
         else:
             lost = was.asserts - now.asserts
-            yield _breach(
-                path, f"the test {now.name} lost {lost} of {was.asserts} assertions", now.line
-            )
+            text = f"the test {now.name} lost {lost} of {was.asserts} assertions"
+            yield _breach(path, text, now.line)
+    if 0 <= now.cases < was.cases and not (now.cases == 0 and now.loops):
+        text = f"the test {now.name} lost {was.cases - now.cases} of {was.cases} cases"
+        yield _breach(path, text, now.line)
+    if now.broad > was.broad:
+        yield _breach(path, f"the test {now.name} is content with any exception", now.line)
+    yield from _limits(path, was, now)
 
 
-def _limits(path: str, old: str, new: str) -> Iterator[Breach]:
-    """Thresholds that became easier to meet, key by key in the order of the file."""
-    for pattern, easier in ((_LIMITS_DOWN, -1), (_LIMITS_UP, 1)):
-        was: dict[str, list[float]] = {}
-        for match in pattern.finditer(old):
-            was.setdefault(match["key"], []).append(float(match["value"]))
-        for match in pattern.finditer(new):
-            values = was.get(match["key"])
-            if values:
-                before, value = values.pop(0), float(match["value"])
-                if (value - before) * easier > 0:
-                    line = new.count("\n", 0, match.start()) + 1
-                    text = f"{match['key']} was relaxed from {before:g} to {value:g}"
-                    yield _breach(path, text, line, match.group())
+def _limits(path: str, was: Test, now: Test) -> Iterator[Breach]:
+    """Time limits and tolerances of one test, name by name in their order."""
+    for key in dict.fromkeys(key for key, _ in was.limits):
+        old, new = ([value for k, value in side.limits if k == key] for side in (was, now))
+        easier = 1 if key in _EASIER_UP else -1
+        for before, value in zip(old, new, strict=False):
+            if len(old) == len(new) and (value - before) * easier > 0:
+                text = f"{key} of the test {now.name} was relaxed from {before:g} to {value:g}"
+                yield _breach(path, text, now.line)
 
 
 def _breach(path: str, message: str, line: int = 0, excerpt: str = "") -> Breach:

@@ -17,6 +17,7 @@ from lifeos.core.table import (
     MAKER,
     NOT_OF_THE_TREE,
     NOT_OF_THE_WORK,
+    REVIEWS,
     REWORKED_AT_CLOSE,
     TABLE,
     WAITS,
@@ -347,13 +348,15 @@ def _end(case: Case, rule: str) -> Judgement:
 def _waiver(case: Case, rule: str, question: str) -> Judgement:
     """A waiver is only ever asked, and only for the classes that may be waived."""
     allowed = Action.WAIVE in TABLE.get((case.stage, case.facts.outcome), frozenset())
-    if not (allowed and case.facts.tree) or case.failure not in case.loop.waivers.classes:
+    at_review = case.stage in REVIEWS  # only a seat that gave no verdict can be let go there
+    something = case.facts.missing if at_review else case.facts.tree
+    if not (allowed and something) or case.failure not in case.loop.waivers.classes:
         return _escalation(case, rule, question)
     ask = Ask(
         kind=ItemKind.WAIVER,
         rule=f"{rule.split(':', maxsplit=1)[0]}:{case.failure}",
         question=question,
-        on_approve=OnApprove.ADVANCE,
+        on_approve=OnApprove.AGAIN if at_review else OnApprove.ADVANCE,
     )
     return Judgement(action=Action.WAIVE, rule=rule, to=case.stage, ask=ask)
 

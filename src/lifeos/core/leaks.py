@@ -1,8 +1,7 @@
 """Secrets in text: found by the values that are known, then by the shapes that are known.
 
-Every pattern is linear: fixed prefixes, bounded repeats, and a look-behind that keeps a match from
-starting inside the run of characters that it would repeat (else a megabyte of ``eyJ-eyJ-…`` is
-scanned a thousand times).
+A known value is sought in every spelling that costs no more than a search: what is encrypted or
+packed is beyond this, and is kept away by not giving keys to what is not trusted.
 """
 
 from __future__ import annotations
@@ -12,17 +11,24 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from lifeos.core.secretshapes import (
+    KEY_BEGIN,
+    KEY_END,
+    KEY_LONGEST,
+    NAMED,
+    PLACEHOLDER,
+    SHAPES,
+)
 
 MIN_VALUE = 6
 """Known values shorter than this are not looked for: they would be found in every file."""
 
 MIN_SPLIT = 16
-"""Known values from this length on are found even when cut up by quotes, spaces, commas and plus
-signs.
-"""
+"""Known values from this length on are found even when cut up by what joins literals in code."""
 
 
 @dataclass(frozen=True)
@@ -45,57 +51,46 @@ class Leak:
 
 _VALUE_OF = "value of "
 
-_WORD = r"(?<![A-Za-z0-9_-])"
-_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (rule, re.compile(pattern))
-    for rule, pattern in (
-        ("AWS access key", r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-        ("GitHub token", r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,255}"),
-        ("GitHub token", r"(?<![A-Za-z0-9_])github_pat_[A-Za-z0-9_]{22,255}"),
-        ("GitLab token", _WORD + r"glpat-[A-Za-z0-9_-]{20,255}"),
-        ("Slack token", _WORD + r"xox[abeoprs]-[A-Za-z0-9-]{10,255}"),
-        (
-            "Slack webhook",
-            r"hooks\.slack\.com/services/T[A-Za-z0-9]{6,16}/B[A-Za-z0-9]{6,16}/\w{16,64}",
-        ),
-        ("Google API key", _WORD + r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
-        ("Stripe key", r"(?<![A-Za-z0-9_])[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}"),
-        ("model provider key", _WORD + r"sk-(?:ant-|proj-|or-|svcacct-)[A-Za-z0-9_-]{24,255}"),
-        ("model provider key", _WORD + r"sk-[A-Za-z0-9]{40,255}"),
-        ("npm token", r"(?<![A-Za-z0-9_])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-        ("PyPI token", _WORD + r"pypi-AgE[A-Za-z0-9_-]{50,255}"),
-        (
-            "JSON web token",
-            _WORD
-            + r"eyJ[A-Za-z0-9_-]{10,4000}+\.eyJ[A-Za-z0-9_-]{10,4000}+\.[A-Za-z0-9_-]{10,1000}",
-        ),
-    )
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|API_?KEY|ACCESS_?KEY|PRIVATE|CREDENTIAL|(?:^|_)(?:PASS|PWD|PAT|KEY)$",
+    re.IGNORECASE,
 )
-_KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_END = re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_LONGEST = 20_000
 
-_ASSIGNED = re.compile(
-    r"(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)s?"
-    r"[A-Za-z0-9_-]{0,20}['\"]?\]?[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}(['\"])([^'\"\s]{8,200})\1",
-    re.IGNORECASE,
-)
-_DOTENV = re.compile(
-    r"^[+\- ]?(?:export )?[A-Z0-9_]{0,40}(?:PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)"
-    r"[A-Z0-9_]{0,40}=([^\s'\"#]{12,200})[ \t]*$",
-    re.MULTILINE,
-)
-_PLACEHOLDER = re.compile(
-    r"example|changeme|change-me|placeholder|your[-_ ]|dummy|fake|sample|redacted|xxxx|1234567"
-    r"|\.\.\.|\*\*\*|\$\{|\$\(|\{\{|%\(|<[a-z]|process\.env|os\.environ|getenv|secrets\.|://",
-    re.IGNORECASE,
-)
+
+def values_of(
+    environ: Mapping[str, str],
+    *,
+    keys: Collection[str] = (),
+    handed_through: Collection[str] = (),
+) -> tuple[tuple[str, str], ...]:
+    """The secrets in an environment, as (name, value): what must appear in no work and no record.
+
+    ``keys`` are variables that hold the keys of providers, whatever they are called; they are
+    secrets even where ``handed_through`` (what the envelope lets inside) names them. Passwords in
+    addresses (``https://user:password@host``) are secrets of their variable.
+    """
+    found: list[tuple[str, str]] = []
+    for name, value in sorted(environ.items()):
+        if name in keys or (_SECRET_NAME.search(name) and name not in handed_through):
+            found.append((name, value.strip()))
+        elif "://" in value and (password := _password(value)):
+            found.append((name, password))
+    return tuple(found)
+
+
+def _password(address: str) -> str:
+    """The password in an address; empty without one."""
+    try:
+        return urlsplit(address.strip()).password or ""
+    except ValueError:
+        return ""
 
 
 def scan(text: str, values: Sequence[tuple[str, str]] = ()) -> tuple[Leak, ...]:
     """Every secret in ``text``, in order of place. ``values`` are known secrets as (name, value).
 
-    Known values are looked for as they are and as base64, hex, URL encoding and JSON text.
+    Known values are looked for as they are, backwards, and as base64, base32, hex, URL encoding and
+    JSON text; those of ``MIN_SPLIT`` characters or more also cut up.
     """
     found = [*_known(text, values), *_shaped(text)]
     lines = _Lines(text)
@@ -144,19 +139,18 @@ Span = tuple[str, int, int]
 
 def _shaped(text: str) -> Iterator[Span]:
     """Secrets by their shape."""
-    for rule, pattern in _SHAPES:
-        for match in pattern.finditer(text):
-            if not match.group().endswith("EXAMPLE"):  # the provider's own documentation keys
-                yield rule, match.start(), match.end()
-    for match in _KEY_BEGIN.finditer(text):
-        closing = _KEY_END.search(text, match.end(), match.end() + _KEY_LONGEST)
+    for shape in SHAPES:
+        if any(hint in text for hint in shape.hints):
+            for match in re.finditer(shape.pattern, text):
+                if not match.group().endswith("EXAMPLE"):  # the provider's own documentation keys
+                    yield shape.rule, match.start(), match.end()
+    for match in KEY_BEGIN.finditer(text):
+        closing = KEY_END.search(text, match.end(), match.end() + KEY_LONGEST)
         yield "private key", match.start(), closing.end() if closing else match.end()
-    for match in _ASSIGNED.finditer(text):
-        if _looks_random(match.group(2)):
-            yield "password in text", match.start(2), match.end(2)
-    for match in _DOTENV.finditer(text):
-        if _looks_random(match.group(1)):
-            yield "password in text", match.start(1), match.end(1)
+    for pattern in NAMED:
+        for match in pattern.finditer(text):
+            if _looks_random(match["value"]):
+                yield "password in text", match.start("value"), match.end("value")
 
 
 def _looks_random(value: str) -> bool:
@@ -164,7 +158,7 @@ def _looks_random(value: str) -> bool:
 
     Letters and digits both, at least 3 bits of entropy a character, and nothing a placeholder says.
     """
-    if _PLACEHOLDER.search(value):
+    if PLACEHOLDER.search(value):
         return False
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return mixed and _entropy(value) >= 3.0
@@ -186,13 +180,30 @@ def _known(text: str, values: Sequence[tuple[str, str]]) -> Iterator[Span]:
         rule = _VALUE_OF + name
         for form, folded in forms(value):
             yield from ((rule, *span) for span in _occurrences(lower if folded else text, form))
-    if any(len(value) >= MIN_SPLIT for _, value in wanted):
-        squeezed, places = _squeeze(text)
-        for name, value in wanted:
-            part = _squeeze(value)[0]
+    long = [(name, value) for name, value in wanted if len(value) >= MIN_SPLIT]
+    if long:
+        yield from _split(text, long)
+
+
+def _split(text: str, values: Sequence[tuple[str, str]]) -> Iterator[Span]:
+    """Known values whose spelling is cut up: over lines, in parts of a literal, byte by byte."""
+    squeezed, places = _squeeze(text)
+    lower = _ascii_lower(squeezed)
+    for name, value in values:
+        for form, folded in (*forms(value), *_by_byte(value)):
+            part = _squeeze(form)[0]
             if len(part) >= MIN_SPLIT:
-                for start, end in _occurrences(squeezed, part):
+                for start, end in _occurrences(lower if folded else squeezed, part):
                     yield _VALUE_OF + name, places[start], places[end - 1] + 1
+
+
+def _by_byte(value: str) -> tuple[tuple[str, bool], ...]:
+    """Spellings of each byte by itself, as they are when what joins them is left out."""
+    raw = value.encode()
+    return tuple(
+        ("".join(form.format(byte) for byte in raw), True)
+        for form in ("x{:02x}", "0x{:02x}", "u00{:02x}", "{:d}")
+    )
 
 
 def forms(value: str) -> tuple[tuple[str, bool], ...]:
@@ -205,6 +216,8 @@ def forms(value: str) -> tuple[tuple[str, bool], ...]:
         (value, False),
         (json.dumps(value)[1:-1], False),
         (quote(value, safe="").lower(), True),
+        (value[::-1], False),
+        (base64.b32encode(raw).decode().rstrip("=").lower(), True),
     }
     spelled |= {(raw.hex(), True), ("".join(f"%{byte:02x}" for byte in raw), True)}
     for shift in range(3):

@@ -50,6 +50,7 @@ from lifeos.core.table import (
     KEPT,
     NOT_OF_THE_TREE,
     NOT_OF_THE_WORK,
+    REVIEWS,
     REWORK_TARGETS,
     STAGES,
     TABLE,
@@ -76,6 +77,8 @@ _ASKS: Mapping[Action, frozenset[ItemKind]] = {
 # Items that only an attempt's record can ask for.
 _OF_ATTEMPTS = frozenset({ItemKind.WAIVER, ItemKind.BREACH, ItemKind.ENVIRONMENT})
 _WITHOUT_RUN = frozenset({ItemKind.GOVERNANCE, ItemKind.PROPOSAL})
+NOT_PINNED = "governance:not_pinned"
+"""The rule of a question about a set that differs in what runs never pin: they are left alone."""
 
 
 def apply(snapshot: Snapshot, record: AnyRecord, commit: str = "") -> Snapshot:
@@ -268,6 +271,8 @@ def _account(run: Run, record: Finished) -> Run:
         update[record.stage.value] = facts.artifact
     if facts.mode is not None:
         update.update(mode=facts.mode, forced=facts.forced)
+    if record.stage in REVIEWS:
+        update["missing"] = facts.missing
     if facts.risk.rank > run.risk.rank:
         update["risk"] = facts.risk
     return run.model_copy(update=update)
@@ -312,6 +317,7 @@ def _act(run: Run, record: Finished) -> Run:
         case Action.REWORK:
             update["status"] = RunStatus.PAUSED if record.wake else RunStatus.READY
             update.update(retries={}, errors=(), landing=None, approved_on="", accepted="")
+            update.update(missing=(), excused=())  # another subject comes before the council
             if record.stage is Stage.CLOSE:
                 update["work"] = ""  # what did not fit main as it is now is built on it anew
         case Action.WAIVE | Action.ESCALATE:
@@ -401,7 +407,8 @@ def _resolve_governance(snapshot: Snapshot, item: Item, record: Resolved) -> Sna
     if item.kind is not ItemKind.GOVERNANCE:
         return snapshot
     if record.decision is Decision.APPROVE:
-        for run in tuple(snapshot.runs.values()):
+        runs = () if item.rule == NOT_PINNED else tuple(snapshot.runs.values())
+        for run in runs:
             snapshot = _repin(snapshot, run, item.about)
         adopted = {"governance": item.about, "refused_governance": "", "adopted_on": record.main}
         return snapshot.model_copy(update=adopted)
@@ -557,6 +564,8 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
             "lines": 0,
             "accepted": "",
             "waivers": (),
+            "missing": (),
+            "excused": (),
             "feedback": 0,
             "comment": "",
             "last_n": {},

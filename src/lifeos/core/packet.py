@@ -10,6 +10,7 @@ from lifeos.core.packetfacts import (
     Approval,
     BreachLine,
     CheckLine,
+    ModelLine,
     NoteLine,
     Packet,
     Proof,
@@ -43,6 +44,7 @@ def assemble(
     acceptance: Sequence[Proven] = (),
     proves_nothing: Collection[str] = (),
     reviews: Mapping[int, Review] | None = None,
+    models: Sequence[ModelLine] = (),
     sandbox: str,
     ledger_root: str,
     ledger_tip: str,
@@ -55,7 +57,8 @@ def assemble(
     """The packet of a run, from values alone.
 
     ``history`` is (ledger commit, record) in order, of this run and its items; ``artifacts`` path
-    to hex SHA-256; ``reviews`` by number of the attempt; ``outcome`` None: the run is still open
+    to hex SHA-256; ``reviews`` by number of the attempt, ``models`` what each attempt
+    asked of models (``lifeos.core.packetmodels``); ``outcome`` None: the run is still open
     (the packet stage); ``at`` is when it is assembled, seconds UTC.
     """
     return Packet(
@@ -81,6 +84,7 @@ def assemble(
         usage=run.usage,
         steps=tuple(_step(commit, r) for commit, r in history if isinstance(r, Finished)),
         verdicts=_verdicts(history, reviews or {}),
+        models=tuple(models),
         checks=tuple(_check(result) for result in checks),
         acceptance=tuple(_proof(result, proves_nothing) for result in acceptance),
         approvals=_approvals(history),
@@ -154,6 +158,11 @@ def _verdicts(history: History, reviews: Mapping[int, Review]) -> tuple[Verdicts
                 mode_reason=review.mode_reason if review else "",
                 seats_missing=review.seats_missing if review else (),
                 findings=review.findings if review else (),
+                rule=review.rule if review else "",
+                forced_by=review.forced_by if review else (),
+                emergency=review.emergency if review else "",
+                seats=review.seats if review else (),
+                shadow=tuple(each.run for each in review.shadow) if review else (),
             )
         )
     return tuple(found)

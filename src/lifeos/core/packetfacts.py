@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from lifeos.core.review import Finding
+from lifeos.core.review import Finding, SeatRun
 from lifeos.core.state import Waiver
 from lifeos.model import (
     Action,
@@ -40,7 +40,12 @@ class Step(Frozen):
 
 
 class Verdicts(Frozen):
-    """One review. ``mode_reason``, ``seats_missing`` and ``findings`` are as far as it is kept."""
+    """One review. All from ``by`` on is as far as it is kept.
+
+    ``rule`` is what decided, ``forced_by`` why a person has to look, ``emergency`` the reason for
+    which no reviewer of another model family sat. ``seats`` is the run log of a council: which
+    model sat where, and what it said; ``shadow`` that of the seats that decided nothing.
+    """
 
     n: int
     stage: Stage
@@ -51,6 +56,32 @@ class Verdicts(Frozen):
     mode_reason: str = ""
     seats_missing: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    rule: str = ""
+    forced_by: tuple[str, ...] = ()
+    emergency: str = ""
+    seats: tuple[SeatRun, ...] = ()
+    shadow: tuple[SeatRun, ...] = ()
+
+
+class ModelLine(Frozen):
+    """What one attempt asked of one model, added up from its receipts.
+
+    ``model`` is what the provider calls it. ``estimated`` counts the calls whose cost nobody told.
+    An attempt whose agent asked nothing has one line without requests.
+    """
+
+    n: int
+    stage: Stage
+    agent: str = ""
+    version: str = ""
+    provider: str = ""
+    model: str = ""
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    estimated: int = 0
 
 
 class CheckLine(Frozen):
@@ -152,6 +183,7 @@ class Packet(Frozen):
     usage: Usage = Usage()
     steps: tuple[Step, ...] = ()
     verdicts: tuple[Verdicts, ...] = ()
+    models: tuple[ModelLine, ...] = ()
     checks: tuple[CheckLine, ...] = ()
     acceptance: tuple[Proof, ...] = ()
     approvals: tuple[Approval, ...] = ()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from lifeos.core.markdown import bullets, code, document, fenced, inline, section, table
 from lifeos.core.packetfacts import Approval, Packet, Verdicts
+from lifeos.core.packetmodels import council_sections, sat
 from lifeos.model import CloseOutcome, Decision, Usage
 
 SHORT = 12
@@ -24,6 +25,7 @@ def markdown(packet: Packet) -> str:
         section("What was asked", fenced(packet.text, "markdown")),
         section("Timeline", _timeline(packet)),
         section("Verdicts", *_verdicts(packet)),
+        *council_sections(packet),
         section("Checks", _checks(packet)),
         section("Acceptance", _acceptance(packet)),
         section("Approvals", _approvals(packet)),
@@ -114,6 +116,8 @@ def _last_verdict(packet: Packet) -> str:
 
 
 def _by(verdict: Verdicts) -> str:
+    if verdict.by == "council":
+        return f", by {sat(verdict)}"
     return ", by rule: no model sat" if verdict.by == "rule" else ""
 
 
@@ -127,7 +131,8 @@ def _deciders(packet: Packet) -> str:
 
 
 def _usage(usage: Usage) -> str:
-    return f"${usage.cost:.2f}, {usage.tokens} tokens, {usage.seconds:.1f} s"
+    asked = f" in {_number(usage.requests, 'request')}" if usage.requests else ""
+    return f"${usage.cost:.2f}, {usage.tokens} tokens{asked}, {usage.seconds:.1f} s"
 
 
 def _sandbox(packet: Packet) -> str:

@@ -77,7 +77,8 @@ class AttemptFacts(Frozen):
     """Everything that the decision after an attempt looks at, and nothing else.
 
     ``tree`` is the work tree left behind ("" if none), ``start`` the tree it started from,
-    ``error`` a digest of the failure that is the same when the failure is the same.
+    ``error`` a digest of the failure that is the same when the failure is the same, ``missing`` the
+    seats of the council that gave no verdict.
     """
 
     outcome: Annotated[Outcome, WrapValidator(_known)]
@@ -100,6 +101,7 @@ class AttemptFacts(Frozen):
     usage: Usage = Usage()
     wake_at: int | None = None
     main: str = ""
+    missing: tuple[str, ...] = ()
 
 
 class Record(Frozen):

@@ -1,22 +1,14 @@
-"""A review by rule: what can be said without judgement. No model sits, and the review says so."""
+"""What a review is: a verdict, what it rests on, and who gave it."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from lifeos.core import globs
-from lifeos.core.artifacts import expected_paths
-from lifeos.core.backlog.entry import Task
-from lifeos.core.checkreport import CheckResult
+from pydantic import Field
+
 from lifeos.core.council import Header
-from lifeos.core.markdown import code, document, inline, outside_fences, section, table
-from lifeos.core.policy.council import Seat
-from lifeos.core.records import BreachFact
-from lifeos.model import Change, FailureClass, Frozen, Mode, Verdict
+from lifeos.model import FailureClass, Frozen, Mode, Verdict
 
 
 class Severity(StrEnum):
@@ -30,7 +22,8 @@ class Severity(StrEnum):
 class Finding(Frozen):
     """One thing found. ``line`` counts from 1; 0 means the path, or the subject, as a whole.
 
-    ``cause`` is the failure class of what is to be mended, where it has one of its own.
+    ``cause`` is the failure class of what is to be mended, where it has one of its own. ``seats``
+    are those of a council that found it, ``fix`` what they say would mend it.
     """
 
     severity: Severity
@@ -39,10 +32,75 @@ class Finding(Frozen):
     path: str = ""
     line: int = 0
     cause: FailureClass | None = None
+    seats: tuple[str, ...] = ()
+    fix: str = ""
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path
         return f"{place}: {self.message}" if place else self.message
+
+
+class Assumption(Frozen):
+    """A claim without weight, and why it has none."""
+
+    claim: str
+    why: str
+    seat: str = ""
+
+
+class Sitter(Frozen):
+    """The model that a seat is given: its name in the configuration, and what is behind it.
+
+    ``family`` "" means that nobody said who trained it: it is independent of nothing.
+    """
+
+    name: str
+    provider: str
+    model: str
+    family: str = ""
+
+
+class SeatRun(Frozen):
+    """One line of the run log: which model sat where, what it said, and what that cost.
+
+    ``seconds`` is wall clock, ``cost`` US dollars, ``rounds`` the calls (more than one: its answer
+    did not fit at first). ``verdict`` None: it gave none, and ``missing`` says why.
+    """
+
+    seat: str
+    sitter: Sitter
+    verdict: Verdict | None = None
+    confidence: float | None = None
+    rounds: int = Field(0, ge=0)
+    tokens: int = Field(0, ge=0)
+    cost: float = Field(0.0, ge=0, allow_inf_nan=False)
+    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+    missing: str = ""
+
+
+class Contradiction(Frozen):
+    """Seats that say opposite things. ``settled`` names the evidence that decided, "" if none."""
+
+    accepts: tuple[str, ...]
+    blocks: tuple[str, ...]
+    about: str
+    settled: str = ""
+
+
+class Settled(Frozen):
+    """A finding that recorded evidence contradicts: it counts for nothing."""
+
+    finding: Finding
+    evidence: str
+
+
+class ShadowRun(Frozen):
+    """A seat that only sits beside, held against the council. It changed nothing."""
+
+    run: SeatRun
+    same: bool | None = Field(None, description="Whether its verdict is the council's.")
+    only_shadow: tuple[Finding, ...] = ()
+    only_council: tuple[Finding, ...] = ()
 
 
 class Proven(Protocol):
@@ -59,11 +117,16 @@ class Proven(Protocol):
 
 
 class Review(Frozen):
-    """A verdict and what it rests on. ``forced``: a person must look before it lands."""
+    """A verdict and what it rests on. ``forced``: a person must look before it lands.
+
+    ``rule`` names what decided, and ``forced_by`` why a person looks. All from ``seats`` on is a
+    council's; a review by rule has none of it. ``emergency`` is the reason that the rules give for
+    going on without a reviewer of another model family.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
-    by: Literal["rule"] = "rule"
+    by: Literal["rule", "council"] = "rule"
     mode: Mode
     mode_reason: str = ""
     header: Header
@@ -71,356 +134,21 @@ class Review(Frozen):
     causes: tuple[FailureClass, ...] = ()
     forced: bool = False
     note: str = ""
+    rule: str = ""
+    forced_by: tuple[str, ...] = ()
+    seats: tuple[SeatRun, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    shadow: tuple[ShadowRun, ...] = ()
+    emergency: str = ""
 
 
-def review_design(
-    task: Task,
-    artifact: str,
-    header: Header,
-    mode: Mode,
-    *,
-    mode_reason: str = "",
-    seats: Sequence[Seat] = (),
-) -> Review:
-    """Whether the design says what the task asks. ``seats`` are those of the mode."""
-    found: list[Finding] = []
-    said = _words(artifact)
-    if _says_nothing(task):
-        found.append(_IMPOSSIBLE)
-    elif not said.strip():
-        found.append(_finding(Severity.P0, "empty", "the design is empty"))
-    else:
-        found += _not_named([item.text for item in task.acceptance], said, "design")
-    return _reviewed(found, header, mode, mode_reason, seats)
-
-
-def review_plan(
-    task: Task,
-    artifact: str,
-    header: Header,
-    mode: Mode,
-    *,
-    mode_reason: str = "",
-    seats: Sequence[Seat] = (),
-) -> Review:
-    """Whether the plan has steps and names every acceptance command."""
-    found: list[Finding] = []
-    steps = [line for _, line in outside_fences(artifact) if _STEP.match(line)]
-    if _says_nothing(task):
-        found.append(_IMPOSSIBLE)
-    elif not steps and not task.recipe:
-        found.append(_finding(Severity.P0, IMPOSSIBLE, _NO_RECIPE))
-    elif not steps:
-        found.append(_finding(Severity.P0, "no_steps", "the plan has no numbered step"))
-    else:
-        commands = [item.command for item in task.acceptance if item.command]
-        found += _not_named(commands, _words(artifact), "plan")
-        if not expected_paths(artifact):
-            message = "the plan names no path that it expects to change"
-            found.append(_finding(Severity.P2, "no_paths", message))
-    return _reviewed(found, header, mode, mode_reason, seats)
-
-
-def review_build(
-    task: Task,
-    plan: str,
-    changes: Sequence[Change],
-    header: Header,
-    mode: Mode,
-    *,
-    mode_reason: str = "",
-    seats: Sequence[Seat] = (),
-    checks: Sequence[CheckResult] = (),
-    acceptance: Sequence[Proven] = (),
-    proves_nothing: Collection[str] = (),
-    breaches: Sequence[BreachFact] = (),
-    waived: Collection[FailureClass] = (),
-    accepted: bool = False,
-    contents: Mapping[str, bytes],
-) -> Review:
-    """Whether the change does what was asked, as far as rules can tell.
-
-    ``proves_nothing`` are the acceptance commands that passed on the base already, ``breaches``
-    those that nobody accepted, ``waived`` the failure classes that a person waived for this very
-    tree, ``accepted`` whether a person took this very tree as it is, wherever it reaches;
-    ``contents`` are blobs by id (new, and old as far as known), as in ``envelope.judge``.
-    """
-    found = [*_of_breaches(breaches)]
-    if not changes:
-        text = "nothing was changed"
-        found.append(_finding(Severity.P0, "no_change", text, cause=FailureClass.NO_CHANGE))
-    if not accepted:
-        found += _of_scope(task, changes)
-    found += _of_checks(checks, waived)
-    found += _of_acceptance(task, acceptance, proves_nothing, waived)
-    found += _of_plan(plan, changes)
-    for change in changes:
-        found += _of_content(change, contents)
-    return _reviewed(found, header, mode, mode_reason, seats)
-
-
-def to_markdown(review: Review) -> str:
-    """The review for people: the verdict, what was found, who was missing."""
-    rows = [
-        (
-            finding.severity.value,
-            code(finding.kind, cell=True),
-            _place(finding),
-            inline(finding.message, 500),
-        )
-        for finding in review.findings
-    ]
-    listed = table(("", "rule", "where", "what"), rows) if rows else "Nothing was found."
-    header = review.header
-    touches = ", ".join(header.touches) or "nothing of the core"
-    return document(
-        f"# Review of the {header.aur_type}: {review.verdict}",
-        review.note,
-        section("Findings", listed),
-        section(
-            "Header",
-            f"Measured: changes {header.change_class}, touches {touches}; blast radius "
-            f"{header.blast_radius}, reversibility {header.reversibility}, uncertainty "
-            f"{header.uncertainty}{', safety critical' if header.safety_critical else ''}. "
-            f"Mode {review.mode}{_because(review.mode_reason)}.",
-        ),
-        section("Next", _next(review)),
-    )
-
-
-def _place(finding: Finding) -> str:
-    if not finding.path:
-        return ""
-    place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    return code(place, 120, cell=True)
-
-
-def _next(review: Review) -> str:
-    match review.verdict:
-        case Verdict.ACCEPT if review.forced:
-            return "It goes on, and a person decides before it lands."
-        case Verdict.ACCEPT:
-            return "It goes on."
-        case Verdict.REVISE:
-            return "Mend every P0 and P1; the next attempt gets this text as its feedback."
-        case Verdict.REJECT:
-            return "Change the task in BACKLOG.md, or close it: no further attempt can mend this."
-
-
-IMPOSSIBLE = "impossible"
-"""The kind of a finding that no attempt can mend: the verdict is reject."""
-
-_NO_RECIPE = (
-    "the task has no `sh recipe` block and the plan no step, so nothing would be built: "
-    "add a recipe block to the task"
-)
-_STEP = re.compile(r"\d{1,3}[.)] +\S")
-_WORD = re.compile(r"[^\W_]+")
-_LEFTOVER = re.compile(
-    r"(.*\.(orig|rej|swp|swo|bak)|.*~|\.#.*|#.*#|\.DS_Store|Thumbs\.db)", re.IGNORECASE
-)
-_OURS, _THEIRS = re.compile(r"<{7}( |$)"), re.compile(r">{7}( |$)")
-_UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
-MOST_PER_FILE = 10
-"""Unfinished lines that are listed of one file."""
-
-
-def _finding(
-    severity: Severity,
-    kind: str,
-    message: str,
-    *,
-    path: str = "",
-    line: int = 0,
-    cause: FailureClass | None = None,
-) -> Finding:
-    return Finding(severity=severity, kind=kind, message=message, path=path, line=line, cause=cause)
-
-
-def _reviewed(
-    found: Iterable[Finding], header: Header, mode: Mode, reason: str, seats: Sequence[Seat]
-) -> Review:
-    """The review with its verdict: what blocks is mended, what cannot be mended is rejected."""
-    findings = tuple(sorted(found, key=lambda f: (f.severity, f.path, f.line, f.kind, f.message)))
-    blocking = [finding for finding in findings if finding.severity is not Severity.P2]
-    verdict = Verdict.REVISE if blocking else Verdict.ACCEPT
-    if any(finding.kind == IMPOSSIBLE for finding in blocking):
-        verdict = Verdict.REJECT
-    causes = dict.fromkeys(f.cause or FailureClass.REVIEW_REJECTION for f in blocking)
-    return Review(
-        verdict=verdict,
-        findings=findings,
-        mode=mode,
-        mode_reason=reason,
-        header=header,
-        seats_missing=tuple(seat.value for seat in seats),
-        causes=tuple(causes),
-        forced=mode is not Mode.M0,
-        note=_note(mode, reason, seats),
-    )
-
-
-def _note(mode: Mode, reason: str, seats: Sequence[Seat]) -> str:
-    """What this review is not."""
-    names = ", ".join(seats) or "none named"
-    text = (
-        f"One review by rule; no model sat. The seats of mode {mode}{_because(reason)} were not "
-        f"filled: {names}."
-    )
-    if mode is Mode.M0:
-        return text
-    return f"{text} Rules cannot take their place, so a person decides before this lands."
-
-
-def _because(reason: str) -> str:
+def because(reason: str) -> str:
+    """A reason as the end of a clause; empty without one."""
     return f" ({reason})" if reason else ""
 
 
-def _says_nothing(task: Task) -> bool:
-    texts = (task.description, task.context, task.dod, *task.recipe)
-    return not task.acceptance and not any(text.strip() for text in texts)
-
-
-_IMPOSSIBLE = _finding(
-    Severity.P0,
-    IMPOSSIBLE,
-    "the task has a title only: say what is to be done, or how it is proven, or add a recipe",
-)
-
-
-def _words(text: str) -> str:
-    """A text as its letters and digits, so that escapes, line breaks and ticks do not matter."""
-    return f" {' '.join(_WORD.findall(text.casefold()))} "
-
-
-def _not_named(wanted: Iterable[str], said: str, where: str) -> Iterator[Finding]:
-    for text in wanted:
-        words = _words(text)
-        if words.strip() and words not in said:
-            message = f"the {where} does not name: {text}"
-            yield _finding(Severity.P1, "not_named", message)
-
-
-def _of_breaches(breaches: Sequence[BreachFact]) -> Iterator[Finding]:
-    for breach in breaches:
-        yield _finding(
-            Severity.P0,
-            "breach",
-            f"{breach.kind}: {breach.message}",
-            path=breach.path,
-            line=breach.line,
-            cause=FailureClass.ENVELOPE_VIOLATION,
-        )
-
-
-def _of_scope(task: Task, changes: Sequence[Change]) -> Iterator[Finding]:
-    paths = sorted({path for c in changes for path in (c.path, c.old_path) if path})
-    for path in paths if task.scope else ():
-        if not globs.any_match(task.scope, path):
-            yield _finding(
-                Severity.P0,
-                "out_of_scope",
-                "was changed, and is outside of the task's scope",
-                path=path,
-                cause=FailureClass.ENVELOPE_VIOLATION,
-            )
-
-
-def _of_checks(
-    checks: Sequence[CheckResult], waived: Collection[FailureClass]
-) -> Iterator[Finding]:
-    for check in checks:
-        if check.passed:
-            continue
-        cause = check.failure_class or FailureClass.UNKNOWN
-        said = f"the check {check.name} is {check.status}: {check.message}"
-        if cause in waived:
-            yield _finding(Severity.P2, "check_waived", f"{said} (waived by a person)")
-        else:
-            yield _finding(Severity.P0, "check", said, cause=cause)
-
-
-def _of_acceptance(
-    task: Task,
-    results: Sequence[Proven],
-    proves_nothing: Collection[str],
-    waived: Collection[FailureClass],
-) -> Iterator[Finding]:
-    """Every acceptance command was run and passed, unless a person waived failing tests."""
-    commands = list(dict.fromkeys(item.command for item in task.acceptance if item.command))
-    grave = Severity.P2 if FailureClass.TEST_FAILURE in waived else Severity.P0
-    ran = {result.command for result in results}
-    for result in results:
-        if not result.passed:
-            message = (
-                f"not accepted: {result.text} ({result.command}: {result.message or 'failed'})"
-            )
-            yield _finding(grave, "acceptance", message, cause=FailureClass.TEST_FAILURE)
-    # Where a check was waived, the commands were not run: lifeos runs them on green trees only.
-    missing = Severity.P2 if waived else Severity.P0
-    for command in commands:
-        if command not in ran:
-            message = f"the acceptance command was not run: {command}"
-            cause = FailureClass.TEST_FAILURE
-            yield _finding(missing, "acceptance_not_run", message, cause=cause)
-    empty = [command for command in commands if command in proves_nothing]
-    for command in empty:
-        message = f"proves nothing, it passed before the change too: {command}"
-        yield _finding(Severity.P2, "proves_nothing", message)
-    if len(empty) == len(commands):
-        message = "no acceptance command tells the change from its absence: a person must look"
-        yield _finding(Severity.P2, "unproven", message)
-
-
-def _of_plan(plan: str, changes: Sequence[Change]) -> Iterator[Finding]:
-    """The real paths against the expected ones, in both directions."""
-    expected = expected_paths(plan)
-    if not expected:
-        return
-    real = sorted({path for c in changes for path in (c.path, c.old_path) if path})
-    for path in real:
-        if not any(_expects(pattern, path) for pattern in expected):
-            message = "was changed, and the plan did not expect it"
-            yield _finding(Severity.P2, "unexpected_path", message, path=path)
-    for pattern in expected:
-        if not any(_expects(pattern, path) for path in real):
-            message = "the plan expected a change here, and there is none"
-            yield _finding(Severity.P2, "unchanged_path", message, path=pattern)
-
-
-def _expects(pattern: str, path: str) -> bool:
-    return path.startswith(f"{pattern}/") or globs.matches(pattern, path)
-
-
-def _of_content(change: Change, contents: Mapping[str, bytes]) -> Iterator[Finding]:
-    """Leftovers of tools, conflict markers and unfinished work that this change brings in."""
-    path = change.path
-    if change.status in "AR" and _LEFTOVER.fullmatch(path.rpartition("/")[2]):
-        message = "looks like a leftover of an editor or a merge"
-        yield _finding(Severity.P1, "leftover", message, path=path)
-    added = _added(contents.get(change.old_id, b""), contents.get(change.new_id, b""))
-    ours = [line for line, text in added if _OURS.match(text)]
-    if ours and any(_THEIRS.match(text) for _, text in added):
-        message = "has conflict markers"
-        yield _finding(Severity.P0, "conflict_marker", message, path=path, line=ours[0])
-    unfinished = [(line, text) for line, text in added if _UNFINISHED.search(text[:2000])]
-    for line, text in unfinished[:MOST_PER_FILE]:
-        message = f"adds unfinished work: {text.strip()[:120]}"
-        yield _finding(Severity.P2, "unfinished", message, path=path, line=line)
-
-
-def _added(old: bytes, new: bytes) -> list[tuple[int, str]]:
-    """The lines of ``new`` beyond those of ``old``, with their numbers; none of binary content.
-
-    Lines that only moved are not added. Takes time in proportion to the texts.
-    """
-    if b"\0" in new:
-        return []
-    left = Counter(old.split(b"\n"))
-    found = []
-    for number, line in enumerate(new.split(b"\n"), 1):
-        if left[line] > 0:
-            left[line] -= 1
-        else:
-            found.append((number, line.decode("utf-8", "replace")))
-    return found
+def in_order(finding: Finding) -> tuple[Severity, str, int, str, str]:
+    """The key that findings are sorted by: the gravest first, then by place."""
+    return (finding.severity, finding.path, finding.line, finding.kind, finding.message)

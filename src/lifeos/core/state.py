@@ -158,6 +158,8 @@ class Run(Frozen):
     exceptions: int = 0
     accepted: str = ""
     waivers: tuple[Waiver, ...] = ()
+    missing: tuple[str, ...] = ()  # seats that gave no verdict in the last attempt at a review
+    excused: tuple[str, ...] = ()  # seats that a person let go, for what is under review now
     feedback: int = 0
     comment: str = ""
     approved_on: str = ""

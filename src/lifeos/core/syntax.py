@@ -1,8 +1,13 @@
-"""Whether touched files still parse, for the formats that can be read without running anything."""
+"""Whether touched files still parse, for the formats that can be read without running anything.
+
+Python, JSON (notebooks and JSON by the line too), TOML, YAML, XML, the INI files of Python tools;
+and conflict markers that were left in a file of any kind. Other languages have no parser here: a
+broken shell script or JavaScript file is found by the project's own checks, not by this.
+"""
 
 from __future__ import annotations
 
-import ast
+import configparser
 import json
 import re
 import tomllib
@@ -24,6 +29,11 @@ DEEPEST_YAML = 100
 _COMMENTED_JSON = re.compile(
     r"(^|/)(\.vscode|\.devcontainer|\.zed)/|(^|/)[tj]sconfig[^/]*\.json$|\.eslintrc\.json$"
 )
+_INI = ("setup.cfg", "tox.ini", "pytest.ini", "mypy.ini", ".flake8", ".coveragerc")
+_MARKERS = tuple(
+    re.compile(marker, re.MULTILINE) for marker in (rb"^<{7} ", rb"^={7}\r?$", rb"^>{7} ")
+)
+_MAY_SHOW_CONFLICTS = ("md", "rst", "txt", "adoc", "patch", "diff", "orig")
 _TEMPLATE = re.compile(r"\{\{|\{%|<%")
 
 
@@ -48,13 +58,19 @@ def broken(changes: Sequence[Change], contents: Mapping[str, bytes]) -> tuple[Pr
 
 
 def syntax_problems(path: str, data: bytes) -> tuple[Problem, ...]:
-    """What keeps ``data`` from being what the name of ``path`` says: Python, JSON, TOML or YAML.
+    """What keeps ``data`` from being what the name of ``path`` says, and conflict markers.
 
-    Empty for other names. Hostile input (nesting without end) is a problem, never an exception.
+    Empty for names of other formats. Hostile input (nesting without end) is a problem, never an
+    exception.
     """
-    reader = _READERS.get(path.rpartition(".")[2].lower())
-    if reader is None or len(data) > LARGEST:
+    name = path.rpartition("/")[2]
+    ending = name.rpartition(".")[2].lower()
+    reader = _ini if name in _INI else _READERS.get(ending)
+    if len(data) > LARGEST:
         return ()
+    marked = () if ending in _MAY_SHOW_CONFLICTS else _conflicts(path, data)
+    if marked or reader is None:
+        return marked
     try:
         return reader(path, data)
     except UnicodeDecodeError as error:
@@ -64,11 +80,25 @@ def syntax_problems(path: str, data: bytes) -> tuple[Problem, ...]:
         return (Problem(Place(path), "nested too deeply to be read", "flatten it"),)
 
 
+def _conflicts(path: str, data: bytes) -> tuple[Problem, ...]:
+    """Markers of a merge, all three at the begin of a line and in their order."""
+    at = 0
+    places = []
+    for marker in _MARKERS:
+        found = marker.search(data, at)
+        if found is None:
+            return ()
+        places.append(data.count(b"\n", 0, found.start()) + 1)
+        at = found.end()
+    text = "a conflict marker was left in the file"
+    return (Problem(Place(path, places[0]), text, "resolve the conflict"),)
+
+
 def _python(path: str, data: bytes) -> tuple[Problem, ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(data, path)
+            compile(data, path, "exec", dont_inherit=True)  # made, never run
     except SyntaxError as error:
         place = Place(path, error.lineno or 0, error.offset or 0)
         return (Problem(place, f"Python: {error.msg}", "mend the syntax"),)
@@ -88,6 +118,55 @@ def _json(path: str, data: bytes) -> tuple[Problem, ...]:
         return (Problem(place, f"JSON: {error.msg}", "mend the syntax"),)
     except ValueError as error:  # a number of more digits than Python reads
         return (Problem(Place(path), f"JSON: {error}", "mend the syntax"),)
+    return ()
+
+
+def _json_lines(path: str, data: bytes) -> tuple[Problem, ...]:
+    for number, line in enumerate(data.decode("utf-8-sig").split("\n"), 1):
+        try:
+            if line.strip():
+                json.loads(line)
+        except ValueError as error:
+            return (Problem(Place(path, number), f"JSON: {error}", "mend the syntax"),)
+    return ()
+
+
+def _xml(path: str, data: bytes) -> tuple[Problem, ...]:
+    from xml.parsers import expat
+
+    def entity(*_: object) -> None:
+        raise _EntityFound
+
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = entity  # nothing is ever expanded: then it is left alone
+    try:
+        parser.Parse(data, True)
+    except _EntityFound:
+        return ()
+    except expat.ExpatError as error:
+        place = Place(path, error.lineno, error.offset + 1)
+        message = expat.ErrorString(error.code) or "not well-formed"
+        return (Problem(place, f"XML: {message}", "mend the syntax"),)
+    except (ValueError, LookupError):  # an encoding that it does not know
+        return ()
+    return ()
+
+
+class _EntityFound(Exception):
+    """The document declares entities."""
+
+
+def _ini(path: str, data: bytes) -> tuple[Problem, ...]:
+    parser = configparser.RawConfigParser(allow_no_value=True, strict=False)
+    try:
+        parser.read_string(data.decode("utf-8-sig"))
+    except configparser.MissingSectionHeaderError as error:
+        return (Problem(Place(path, error.lineno), "INI: no section", "begin it with [section]"),)
+    except configparser.ParsingError as error:
+        line = error.errors[0][0] if error.errors else 0
+        return (Problem(Place(path, line), "INI: not a setting", "mend the syntax"),)
+    except configparser.Error as error:
+        return (Problem(Place(path), f"INI: {error.message}", "mend the syntax"),)
     return ()
 
 
@@ -129,7 +208,13 @@ _READERS: dict[str, Callable[[str, bytes], tuple[Problem, ...]]] = {
     "py": _python,
     "pyi": _python,
     "json": _json,
+    "ipynb": _json,
+    "geojson": _json,
+    "webmanifest": _json,
+    "jsonl": _json_lines,
+    "ndjson": _json_lines,
     "toml": _toml,
+    **dict.fromkeys(("xml", "svg", "xsd", "xsl", "xslt", "plist", "csproj", "props"), _xml),
     "yaml": _yaml,
     "yml": _yaml,
 }

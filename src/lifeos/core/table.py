@@ -97,7 +97,9 @@ def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
         if failure in _OF_TREES and stage not in (Stage.BUILD, Stage.CLOSE):
             continue
         at_close = stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE
-        waivable = stage is Stage.BUILD and failure in _WAIVABLE
+        # A review without a seat's answer may go on only if a person waives that seat.
+        without_seat = stage in REVIEWS and failure is FailureClass.VALIDATION_ERROR
+        waivable = without_seat or (stage is Stage.BUILD and failure in _WAIVABLE)
         row[failure] = (
             (_REWORK if at_close else _TRY_AGAIN)
             | (frozenset({Action.WAIVE}) if waivable else frozenset())
@@ -170,6 +172,9 @@ def effects(kind: ItemKind, stage: Stage | None, rule: str = "") -> Mapping[Deci
             Decision.REVISE: "do not land it; build it again, with the comment",
             Decision.REJECT: "do not land it; close the run as rejected",
         }
+    if kind is ItemKind.WAIVER and stage in REVIEWS:
+        told = "review it without the seats that gave no verdict, for this subject only"
+        return {**ANSWERS[kind], Decision.APPROVE: told}
     if kind in (ItemKind.BUDGET, ItemKind.ESCALATION) and stage and MAKER[stage] is Stage.DESIGN:
         # There is no plan yet to begin again from.
         return {**ANSWERS[kind], Decision.REVISE: "rework the design, with the comment"}

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lifeos.errors import Busy, Failed
-from lifeos.store.git import Git
+from lifeos.store.git import FilterFailed, Git
 from lifeos.store.intent import (
     Intent,
     Site,
@@ -100,8 +100,28 @@ def move_branch(
     ``splices``: for a path that both sides changed (BACKLOG.md), how lifeos's change is made in
     the person's version, staged and unstaged. ``reason`` goes to the reflog. ``look_only``: raise
     what would be raised, and move nothing.
-    Raises ``InTheWay`` before anything has moved, ``Busy`` when an index is locked.
+    Raises ``InTheWay`` when nothing has moved, ``Busy`` when an index is locked.
     """
+    try:
+        return _move_with_trees(repo, branch, new, old, reason, splices, look_only)
+    except FilterFailed as error:
+        raise InTheWay(
+            repo.work_tree or repo.common_dir,
+            [error.path],
+            f"git's filter {error.name}, which your configuration calls required, does not work",
+            error.fix,
+        ) from error
+
+
+def _move_with_trees(
+    repo: Repo,
+    branch: str,
+    new: str,
+    old: str,
+    reason: str,
+    splices: Mapping[str, Splice],
+    look_only: bool,
+) -> MoveResult:
     with Lock(repo.ensure_private() / "checkout.lock"):
         _settle(repo)
         trees = _concerned(repo, branch)
@@ -113,7 +133,10 @@ def move_branch(
                 return MoveResult(moved=False)
             intent = Intent(branch, old, new, reason, nonce=secrets.token_hex(4))
             plans = _look(repo, trees, intent, splices)
-            return MoveResult(moved=False) if look_only else _move(repo, plans, intent)
+            if look_only:
+                _try_filters(repo, plans, intent)
+                return MoveResult(moved=False)
+            return _move(repo, plans, intent)
 
 
 def recover(repo: Repo) -> Recovered | None:
@@ -232,16 +255,7 @@ def _stage(folder: Path, plan: Plan) -> Site:
     fresh = folder / "new"
     fresh.mkdir(parents=True)
     (folder / "old").mkdir()
-    written = [
-        s.path for s in plan.steps if s.file_after == TO_WRITE and s.path not in plan.spliced
-    ]
-    if written:
-        # Git writes them, with the person's filters and the new attributes, in a folder of ours.
-        git = Git(tree.git_dir, work_tree=fresh, trace=tree.repo.trace)
-        listed = b"".join(os.fsencode(path) + b"\0" for path in written)
-        copy = _index_copy(tree, folder, {s: s.index_after for s in plan.steps})
-        env = {"GIT_INDEX_FILE": str(copy)}
-        git.run("checkout-index", "-f", "-z", "--stdin", stdin=listed, env=env)
+    _write(plan, folder)
     for path, data in plan.spliced.items():
         target = fresh / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -249,6 +263,35 @@ def _stage(folder: Path, plan: Plan) -> Site:
         target.chmod((tree.path / path).stat().st_mode & 0o7777)
     steps = tuple(_finished(tree, folder, step) for step in plan.steps)
     return Site(str(tree.git_dir), str(tree.path), steps)
+
+
+def _write(plan: Plan, folder: Path, *, back: bool = False) -> None:
+    """Git writes the new files, with the person's filters and the new attributes, aside.
+
+    ``back``: it also reads them again, as it will when they are in place.
+    """
+    written = [
+        s.path for s in plan.steps if s.file_after == TO_WRITE and s.path not in plan.spliced
+    ]
+    if written:
+        git = Git(plan.tree.git_dir, work_tree=folder / "new", trace=plan.tree.repo.trace)
+        listed = b"".join(os.fsencode(path) + b"\0" for path in written)
+        copy = _index_copy(plan.tree, folder, {s: s.index_after for s in plan.steps})
+        env = {"GIT_INDEX_FILE": str(copy)}
+        git.run("checkout-index", "-f", "-z", "--stdin", stdin=listed, env=env)
+        if back:
+            git.run("update-index", "-q", "--refresh", ok=(0, 1), env=env)
+
+
+def _try_filters(repo: Repo, plans: Sequence[Plan], intent: Intent) -> None:
+    """Raise ``FilterFailed`` if the person's filters would fail on the new files."""
+    folder = stage_of(repo, intent)
+    try:
+        for n, plan in enumerate(plans):
+            (folder / str(n) / "new").mkdir(parents=True)
+            _write(plan, folder / str(n), back=True)
+    finally:
+        clear_stage(repo)
 
 
 def _finished(tree: Worktree, folder: Path, step: Step) -> Step:

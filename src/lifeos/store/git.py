@@ -79,6 +79,10 @@ _MACHINE_REFUSES = re.compile(
     "No space left on device|Disk quota exceeded|File too large|Read-only file system"
     "|Input/output error|Too many open files|Cannot allocate memory|Out of memory"
 )
+# What git says (convert.c) when `filter.NAME.required` is set, and the filter failed or has none.
+_FILTER_FAILED = re.compile(
+    r"^fatal: (.*): (?:clean|smudge) filter '?(.*?)'? failed$", re.MULTILINE
+)
 
 
 def no_trace(event: str) -> None:
@@ -111,6 +115,20 @@ class GitError(LifeosError):
         self.argv = argv
         self.status = status
         self.stderr = stderr
+
+
+class FilterFailed(GitError):
+    """A filter that the person's configuration calls required does not work here."""
+
+    def __init__(
+        self, argv: tuple[str, ...], status: int, stderr: str, found: re.Match[str]
+    ) -> None:
+        self.path, self.name = found[1], found[2]
+        fix = (
+            f"see git config --get-regexp '^filter.{self.name}': install what it runs, or"
+            f" git config filter.{self.name}.required false; then run lifeos tick again"
+        )
+        super().__init__(argv, status, stderr, fix)
 
 
 class GitTimeout(GitError):
@@ -180,6 +198,9 @@ class Git:
         """Standard output of a git command. Raises ``GitError`` for a status not in ``ok``."""
         result = self.call(*args, stdin=stdin, env=env, timeout=timeout)
         if result.status not in ok:
+            filtered = _FILTER_FAILED.search(result.err)
+            if filtered is not None:
+                raise FilterFailed(args, result.status, result.err, filtered)
             raise GitError(args, result.status, result.err)
         return result.out
 

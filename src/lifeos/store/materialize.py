@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifeos.core.globs import any_match
 from lifeos.errors import UsageError
 from lifeos.store.git import Git, GitError
 from lifeos.store.repo import Repo
@@ -129,15 +130,17 @@ def import_folder(
     *,
     drop_top_git: bool = True,
     max_file_bytes: int = MAX_FILE_BYTES,
+    leftovers: Sequence[str] = (),
 ) -> Imported:
     """The tree that a folder holds, given the tree it began as.
 
     Files of the base are always taken; new ones unless the base's own ``.gitignore`` files ignore
-    them. ``drop_top_git``: a ``.git`` at the top is lifeos's own throw-away one.
+    them, or they fit one of the patterns of ``leftovers``, which come from the policy.
+    ``drop_top_git``: a ``.git`` at the top is lifeos's own throw-away one.
     """
     base = {leaf.path: leaf for leaf in walk(repo.objects, base_tree)}
     with tempfile.TemporaryDirectory(dir=repo.ensure_private(), prefix="ignore-") as scratch:
-        rules = _Rules(repo, Path(scratch), base.values())
+        rules = _Rules(repo, Path(scratch), base.values(), leftovers)
         found = _scan(folder, base, rules, drop_top_git)
         fresh = [path for path in found.files if path not in base]
         for path in rules.ignored(fresh):
@@ -167,8 +170,11 @@ def _below(path: str, tops: Iterable[str]) -> bool:
 class _Rules:
     """The ignore rules of a tree, asked of git over a scratch folder that holds only those."""
 
-    def __init__(self, repo: Repo, scratch: Path, base: Iterable[Leaf]) -> None:
+    def __init__(
+        self, repo: Repo, scratch: Path, base: Iterable[Leaf], leftovers: Sequence[str]
+    ) -> None:
         self._scratch = scratch
+        self._leftovers = leftovers
         self._git = Git(
             repo.ensure_private() / "git",
             work_tree=scratch,
@@ -190,19 +196,22 @@ class _Rules:
 
     def ignored(self, paths: Iterable[str], *, folders: bool = False) -> set[str]:
         """Those of the paths that are ignored. Rules may ask whether a path is a folder."""
-        asked = list(paths)
+        paths = list(paths)
+        end = "/any" if folders else ""  # a pattern speaks of what is in a folder
+        left = {path for path in paths if any_match(self._leftovers, f"{path}{end}")}
+        asked = [path for path in paths if path not in left]
         if folders:
             for path in asked:
                 (self._scratch / path).mkdir(parents=True, exist_ok=True)
         if not asked:
-            return set()
+            return left
         args = ("check-ignore", "--no-index", "-z", "--stdin")
         # "./" because a path that begins with ':' would be read as pathspec magic
         request = b"".join(os.fsencode(f"./{path}") + b"\0" for path in asked)
         result = self._git.call(*args, stdin=request)
         if result.status not in (0, 1):
             raise GitError(args, result.status, result.err)
-        return {os.fsdecode(path)[2:] for path in result.out.split(b"\0") if path}
+        return left | {os.fsdecode(path)[2:] for path in result.out.split(b"\0") if path}
 
 
 def _scan(folder: Path, base: dict[str, Leaf], rules: _Rules, drop_top_git: bool) -> _Found:

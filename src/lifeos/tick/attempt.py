@@ -6,9 +6,11 @@ message and a log, so that the policy, not an exception, says what happens next.
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +20,21 @@ from lifeos.core.backlog.entry import Task
 from lifeos.core.canonical import sha256
 from lifeos.core.council import AurType, Header, measure, seats, select_mode
 from lifeos.core.policy import Governance
+from lifeos.core.policy.words import AgentKind
 from lifeos.core.records import AttemptFacts
-from lifeos.core.review import Review, review_design, review_plan, to_markdown
+from lifeos.core.review import Review
+from lifeos.core.reviewpage import to_markdown
+from lifeos.core.rulereview import review_design, review_plan
 from lifeos.core.state import Claim, Run, Success
 from lifeos.errors import LifeosError, is_of_the_machine
-from lifeos.model import Change, FailureClass, Mode, Stage, Usage, Verdict
+from lifeos.model import Change, FailureClass, Mode, Stage, Verdict
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, scrubbed_env
 from lifeos.store.diff import diff
 from lifeos.store.git import GitError
+from lifeos.store.materialize import materialize
 from lifeos.store.repo import Repo
 
-_SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_KEY|PRIVATE|CREDENTIAL", re.IGNORECASE
-)
 MESSAGE_LIMIT = 500
 LOG_LIMIT = 512 * 1024
 
@@ -49,6 +52,7 @@ class Job:
     plan: str = ""
     feedback: str = ""
     checks: str = ""  # checks.json of the build under review
+    spent_today: float = 0.0  # US dollars, by all runs, when the attempt was claimed
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Site:
     sandbox: Sandbox
     environ: Mapping[str, str]
     timer: Callable[[], float]
+    clock: Callable[[], float]
     should_stop: Callable[[], bool]
     progress: Callable[[str], None]
     trace: Callable[[str], None]
@@ -70,11 +75,9 @@ class Site:
 
     def secret_values(self, governance: Governance) -> tuple[tuple[str, str], ...]:
         """Names and values of this process's environment that must not appear in any work."""
-        return tuple(
-            (name, value)
-            for name, value in sorted(self.environ.items())
-            if _SECRET_NAME.search(name) and name not in governance.envelope.environment
-        )
+        keys = {each.key_env for each in governance.config.providers.values() if each.key_env}
+        handed = governance.envelope.environment
+        return leaks.values_of(self.environ, keys=keys, handed_through=handed)
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def carry_out(site: Site, job: Job) -> Result:
         if _of_the_machine(error):
             raise  # nothing could be recorded either, and it says nothing about the work
         result = _broken(error)
-    usage = result.facts.usage
-    spent = Usage(seconds=round(site.timer() - started, 3), tokens=usage.tokens, cost=usage.cost)
+    seconds = round(site.timer() - started, 3)
+    spent = result.facts.usage.model_copy(update={"seconds": seconds})
     facts = result.facts.model_copy(update={"usage": spent})
     return redacted(site, job, Result(facts=facts, artifacts=result.artifacts))
 
@@ -177,18 +180,24 @@ def request_of(site: Site, job: Job, sandbox: Sandbox, prepared: Path | None) ->
 
 def agent_of(job: Job, stage: Stage) -> Agent:
     """The adapter that carries out a stage of this run."""
-    return choose(job.governance.config.agents.adapter(stage) or "recipe")
+    config = job.governance.config
+    return choose(config.agents.adapter(stage) or AgentKind.RECIPE, config)
 
 
-def failed_reply(reply: Reply) -> Result | None:
+def failed_reply(site: Site, reply: Reply) -> Result | None:
     """The result of an agent that could not do its part, or None if it did."""
     if reply.stopped:
-        result = failed(FailureClass.INTERRUPTED, "stopped by the stop switch", stopped=True)
-    elif reply.failure is not None:
-        result = failed(reply.failure, reply.message, reply.log, usage=reply.usage)
-    else:
+        message = "stopped by the stop switch"
+        return failed(FailureClass.INTERRUPTED, message, stopped=True, usage=reply.usage)
+    if reply.failure is None:
         return None
-    return result
+    wake = int(site.clock()) + reply.wake_after if reply.wake_after else None
+    return failed(reply.failure, reply.message, reply.log, usage=reply.usage, wake_at=wake)
+
+
+def with_artifacts(result: Result, more: Mapping[str, bytes]) -> Result:
+    """The result with more artifacts; its own go before those of the same name."""
+    return Result(result.facts, {**more, **result.artifacts})
 
 
 def base_tree(site: Site, job: Job) -> str:
@@ -205,18 +214,48 @@ def council(job: Job, changes: tuple[Change, ...], kind: AurType) -> tuple[Heade
 
 
 def _text_stage(site: Site, job: Job) -> Result:
-    """Design and plan: the agent writes an artifact; no folder is involved."""
+    """Design and plan: the agent writes an artifact; it may look at the tree, not change it."""
+    agent = agent_of(job, job.claim.stage)
     request = request_of(site, job, site.sandbox, None)
-    reply = agent_of(job, job.claim.stage).run(request, None)
-    result = failed_reply(reply)
+    if not agent.paid:
+        return _text_result(site, job, agent.run(request, None))
+    from lifeos.tick.modelled import run_modelled
+
+    site.progress(f"  {agent.name} writes the {job.claim.stage}")
+    with work_folder(site, job, base_tree(site, job)) as folder:
+        reply, kept = run_modelled(site, job, agent, request, folder)
+    return with_artifacts(_text_result(site, job, reply), kept)
+
+
+def _text_result(site: Site, job: Job, reply: Reply) -> Result:
+    result = failed_reply(site, reply)
     if result is not None:
         return result
     if not reply.artifact.strip():
         message = f"the agent wrote no {job.claim.stage}"
-        return failed(FailureClass.VALIDATION_ERROR, message, reply.log)
+        return failed(FailureClass.VALIDATION_ERROR, message, reply.log, usage=reply.usage)
     text = reply.artifact.encode()
-    facts = AttemptFacts(outcome=Success.OK, artifact=sha256(text), usage=reply.usage)
+    facts = AttemptFacts(
+        outcome=Success.OK, artifact=sha256(text), usage=reply.usage, risk=reply.risk
+    )
     return Result(facts=facts, artifacts={f"{job.claim.stage}.md": text})
+
+
+@contextmanager
+def work_folder(site: Site, job: Job, tree: str) -> Iterator[Path]:
+    """A folder of lifeos's own with the files of a tree, for the time of the block."""
+    folder = site.folder / "work" / f"{job.run.id}.{job.claim.n}"
+    _clear(folder)
+    try:
+        materialize(site.repo, tree, folder)
+        yield folder
+    finally:
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    if os.path.lexists(folder):
+        shutil.rmtree(folder)
 
 
 def _design(site: Site, job: Job) -> Result:
@@ -231,8 +270,8 @@ def _design(site: Site, job: Job) -> Result:
     return Result(facts=facts, artifacts={**result.artifacts, "base.json": base.to_json()})
 
 
-def _review(_site: Site, job: Job) -> Result:
-    """Design and plan reviews, by rule while no model sits."""
+def _review(site: Site, job: Job) -> Result:
+    """Design and plan reviews: by rule, and where that accepts, by the council if models sit."""
     is_design = job.claim.stage is Stage.DESIGN_REVIEW
     kind = AurType.DESIGN if is_design else AurType.PLAN
     header, mode, reason = council(job, (), kind)
@@ -245,7 +284,11 @@ def _review(_site: Site, job: Job) -> Result:
         mode_reason=reason,
         seats=seats(mode, header, job.governance.council),
     )
-    return reviewed(review)
+    if not job.governance.config.agents.review.modelled:
+        return reviewed(review)
+    from lifeos.tick.reviewing import by_council
+
+    return by_council(site, job, review)
 
 
 def reviewed(review: Review) -> Result:

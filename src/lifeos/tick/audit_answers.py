@@ -18,7 +18,7 @@ from lifeos.store.ledger import Entry
 from lifeos.store.objects import LIFEOS, Commit
 from lifeos.store.signature import verify
 from lifeos.tick.audit import Audit
-from lifeos.tick.reading import content_of, read_file
+from lifeos.tick.reading import read_file
 
 
 def check_item(audit: Audit, entry: Entry) -> None:
@@ -28,19 +28,23 @@ def check_item(audit: Audit, entry: Entry) -> None:
         return
     if record.item != short_id("Q", snapshot.root, snapshot.seq):
         audit.find(entry.commit, f"item {record.item} is not the id that follows from its place")
-    expected = _subject(audit, record)
+    expected = _subject(audit, entry, record)
     if expected is not None and record.subject != expected:
         audit.find(entry.commit, f"the subject of {record.item} is not what it asks about")
 
 
-def _subject(audit: Audit, record: Held) -> str | None:
+def _subject(audit: Audit, entry: Entry, record: Held) -> str | None:
     snapshot = audit.snapshot
     if record.item_kind is ItemKind.GOVERNANCE:
         return governance_subject(snapshot, record.item, record.about)
     run = snapshot.runs.get(record.run or "")
     if run is None:
         return None
-    contents = {run.work: content_of(audit.repo, run.work)} if run.work else {}
+    rules = audit.governance(entry.tree, run.governance)
+    if rules is None:
+        audit.skip("questions under rules that this lifeos cannot read")
+        return None
+    contents = {run.id: audit.content(run.work, rules.config.id_prefix)} if run.work else {}
     facts = Facts(main="", contents=contents)
     return subject_of(snapshot, facts, run, record.item, record.item_kind, record.about)
 

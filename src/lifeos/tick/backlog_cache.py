@@ -37,7 +37,7 @@ _FIELDS = tuple(Task.__dataclass_fields__)
 
 def parsed(repo: Repo, oid: str, data: bytes, file: str, prefix: str) -> Backlog:
     """The backlog in a blob, as ``parse`` reads it. ``data`` is the blob's content."""
-    key = json.dumps([__version__, oid, file, prefix, *_parser()])
+    key = json.dumps([__version__, oid, file, prefix, *parser()])
     path = repo.private_dir / "cache" / "backlog"
     known = _read(path, key)
     if known is not None:
@@ -49,7 +49,7 @@ def parsed(repo: Repo, oid: str, data: bytes, file: str, prefix: str) -> Backlog
 
 
 @cache
-def _parser() -> tuple[str, ...]:
+def parser() -> tuple[str, ...]:
     """What changes when the code that reads a backlog does, also while somebody works on it."""
     folder = Path(__file__).parent.parent / "core" / "backlog"
     files = [*sorted(folder.glob("*.py")), Path(__file__)]
@@ -61,12 +61,8 @@ def _parser() -> tuple[str, ...]:
 
 
 def _read(path: Path, key: str) -> Backlog | None:
-    try:
-        head, _, rest = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None  # there is none yet, or none can be
-    checksum, _, body = rest.partition(b"\n")
-    if head != key.encode() or checksum != _checksum(body):
+    body = recalled(path, key)
+    if body is None:
         return None
     try:
         return _unpacked(from_json(body, cache_strings="none"))
@@ -75,9 +71,23 @@ def _read(path: Path, key: str) -> Backlog | None:
 
 
 def _write(path: Path, key: str, backlog: Backlog) -> None:
-    body = json.dumps(_packed(backlog), separators=(",", ":")).encode()
+    remember(path, key, json.dumps(_packed(backlog), separators=(",", ":")).encode())
+
+
+def recalled(path: Path, key: str) -> bytes | None:
+    """What was remembered in a file under this very key; None where it is not so, or not whole."""
+    try:
+        head, _, rest = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None  # there is none yet, or none can be
+    checksum, _, body = rest.partition(b"\n")
+    return body if head == key.encode() and checksum == _checksum(body) else None
+
+
+def remember(path: Path, key: str, body: bytes) -> None:
+    """Put it in place of what was remembered there. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"backlog.{os.getpid()}.new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     fresh.write_bytes(b"\n".join((key.encode(), _checksum(body), body)))
     fresh.replace(path)
 

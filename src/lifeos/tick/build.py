@@ -7,22 +7,23 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lifeos.agents import Reply
+from lifeos.agents import Agent, Reply
 from lifeos.checks import AcceptanceResult, run_checks
 from lifeos.core import leaks
 from lifeos.core.canonical import digest_of, sha256
 from lifeos.core.checkreport import CheckReport, CheckStatus
+from lifeos.core.commandlines import foreign_commands
 from lifeos.core.council import AurType, seats
 from lifeos.core.envelope import Breach, BreachKind, Budget, failure_class, item_kind, judge
 from lifeos.core.globs import any_match
 from lifeos.core.guardrails import changed_test_files, weakened
 from lifeos.core.records import AttemptFacts, BreachFact
-from lifeos.core.review import review_build
+from lifeos.core.rulereview import review_build
 from lifeos.core.state import Success
 from lifeos.core.syntax import broken
-from lifeos.model import Change, FailureClass, Frozen, ItemKind
+from lifeos.model import Change, FailureClass, Frozen, ItemKind, Stage
 from lifeos.store.diff import diff, patch
-from lifeos.store.materialize import Imported, import_folder, materialize
+from lifeos.store.materialize import Imported, import_folder
 from lifeos.store.trees import walk
 from lifeos.tick.attempt import (
     Job,
@@ -35,7 +36,9 @@ from lifeos.tick.attempt import (
     failed_reply,
     request_of,
     reviewed,
+    with_artifacts,
     work_changes,
+    work_folder,
 )
 from lifeos.tick.evidence import (
     BaseEvidence,
@@ -70,43 +73,50 @@ def build(site: Site, job: Job) -> Result:
     if accepted:
         site.progress("  the patch that a person accepted, as it is")
         return _judged(site, job, base, Imported(tree=job.run.work), Reply(), accepted=True)
-    folder = site.folder / "work" / f"{job.run.id}.{job.claim.n}"
-    _clear(folder)
-    try:
-        return _by_agent(site, job, base, folder)
-    finally:
-        _clear(folder)
-
-
-def _by_agent(site: Site, job: Job, base: BaseEvidence, folder: Path) -> Result:
     agent = agent_of(job, job.claim.stage)
+    with work_folder(site, job, _start(site, job, agent)) as folder:
+        return _by_agent(site, job, base, agent, folder)
+
+
+def _start(site: Site, job: Job, agent: Agent) -> str:
+    """The tree that the agent begins on.
+
+    One that goes on from its own last tree does so while the plan stands; a new plan is a fresh
+    approach, on the base.
+    """
+    run = job.run
+    same_plan = run.last_n.get(Stage.BUILD, 0) > run.last_n.get(Stage.PLAN, 0)
+    return run.work if agent.resumes and run.work and same_plan else base_tree(site, job)
+
+
+def _by_agent(site: Site, job: Job, base: BaseEvidence, agent: Agent, folder: Path) -> Result:
     tree = base_tree(site, job)
-    start = job.run.work if agent.resumes and job.run.work and job.run.feedback else tree
-    materialize(site.repo, start, folder)
     layer = prepared(site, job, tree).folder
+    request = request_of(site, job, site.sandbox, layer)
     site.progress(f"  {agent.name} builds")
-    reply = agent.run(request_of(site, job, site.sandbox, layer), folder)
-    result = failed_reply(reply)
-    if result is not None:
-        return result
-    imported = import_folder(site.repo, folder, tree)
-    judged = _judged(site, job, base, imported, reply, accepted=False)
-    if any(breach.kind == BreachKind.SECRET for breach in judged.facts.breaches):
-        _quarantine(site, job, folder)
-    return judged
+    if agent.paid:
+        from lifeos.tick.modelled import run_modelled
+
+        reply, kept = run_modelled(site, job, agent, request, folder)
+    else:
+        reply, kept = agent.run(request, folder), {}
+    result = failed_reply(site, reply)
+    if result is None:
+        leftovers = job.governance.envelope.leftovers
+        imported = import_folder(site.repo, folder, tree, leftovers=leftovers)
+        result = _judged(site, job, base, imported, reply, accepted=False)
+        if any(breach.kind == BreachKind.SECRET for breach in result.facts.breaches):
+            _quarantine(site, job, folder)
+    return with_artifacts(result, kept)
 
 
 def _quarantine(site: Site, job: Job, folder: Path) -> None:
     """Work with a secret in it is kept on this machine only, for the person to look at."""
     place = site.folder / "quarantine" / f"{job.run.id}.{job.claim.n}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    _clear(place)
+    if os.path.lexists(place):
+        shutil.rmtree(place)
     folder.rename(place)
-
-
-def _clear(folder: Path) -> None:
-    if os.path.lexists(folder):
-        shutil.rmtree(folder)
 
 
 def _judged(
@@ -126,7 +136,11 @@ def _judged(
         result = failed(FailureClass.NO_CHANGE, message, tree=imported.tree, usage=reply.usage)
         return Result(result.facts, {**result.artifacts, **log})
     contents = _contents(site, changes)
-    breaches = () if accepted else _breaches(site, job, imported, changes, contents)
+    breaches: tuple[Breach, ...] = ()
+    if not accepted:
+        ran = [(each.command, each.denied) for each in reply.ran]
+        foreign = foreign_commands(ran, job.governance.envelope.agent.commands)
+        breaches = (*_breaches(site, job, imported, changes, contents), *foreign)
     known = _known(imported.tree, changes, reply)
     if breaches:
         return _breached(site, job, breaches, known, log)
@@ -341,7 +355,7 @@ def feedback_text(evidence: Evidence, message: str) -> str:
 
 
 def review(site: Site, job: Job) -> Result:
-    """The review of the build, by rule while no model sits."""
+    """The review of the build: by rule, and where that accepts, by the council if models sit."""
     changes = work_changes(site, job)
     header, mode, reason = council(job, changes, AurType.BUILD)
     evidence = _evidence_of(job)
@@ -362,7 +376,11 @@ def review(site: Site, job: Job) -> Result:
         accepted=bool(job.run.accepted) and job.run.accepted == job.run.work,
         contents=_contents(site, changes),
     )
-    return reviewed(found)
+    if not job.governance.config.agents.review.modelled:
+        return reviewed(found)
+    from lifeos.tick.reviewing import by_council
+
+    return by_council(site, job, found, evidence.report.results, evidence.acceptance)
 
 
 def _evidence_of(job: Job) -> Evidence:

@@ -55,7 +55,7 @@ class Context:
     world: World
     limits: Limits = Limits()
     sets: dict[str, Governance] = field(default_factory=dict)
-    contents: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)  # by "PREFIX TREE", see `contents`
     backlogs: dict[str, tuple[bytes, Backlog]] = field(default_factory=dict)  # by blob, newest last
     brought: dict[tuple[str, int, int], tuple[Introduced, ...]] = field(default_factory=dict)
 

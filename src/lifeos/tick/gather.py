@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lifeos.agents import choose
 from lifeos.core.answers import Refusal
 from lifeos.core.decide import Facts, TaskFact
 from lifeos.core.policy import Agents, Governance
 from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
-from lifeos.governance import governance_digest, load_set
+from lifeos.governance import Loaded, governance_digest, load_set
 from lifeos.model import Stage
 from lifeos.store.history import brought_by, is_ancestor, removing
 from lifeos.store.lock import Owner, owner_is_dead, proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
+from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
 from lifeos.tick.reading import (
     QUEUE,
@@ -25,7 +25,6 @@ from lifeos.tick.reading import (
     STOP,
     Main,
     changed_by_people,
-    content_of,
     governance_files,
     governance_key,
     main_at,
@@ -45,6 +44,19 @@ class Gathered:
     refusals: tuple[Refusal, ...] = ()
 
 
+@dataclass(frozen=True)
+class _OnMain:
+    """Main's set: its digest ('' when broken), whether approvers brought it, what is wrong.
+
+    ``rules`` is the set itself, unless it is broken or the adopted one.
+    """
+
+    digest: str
+    by_approver: bool
+    rules: Governance | None
+    problems: tuple[Problem, ...]
+
+
 @dataclass
 class Gatherer:
     """Gathers facts again and again in one tick; what cannot have changed is remembered."""
@@ -52,11 +64,10 @@ class Gatherer:
     ctx: Context
     here: set[str] = field(default_factory=set)  # runs whose attempts this process carries
     opened: int = 0
-    _governance: dict[tuple[str, ...], tuple[str, bool, tuple[Problem, ...]]] = field(
-        default_factory=dict
-    )
+    _governance: dict[tuple[str, ...], _OnMain] = field(default_factory=dict)
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    _unready: tuple[frozenset[Stage], tuple[Problem, ...]] | None = None
 
     def gather(self) -> Gathered:
         """The facts of this moment."""
@@ -64,20 +75,23 @@ class Gatherer:
         main = main_at(ctx.repo, ctx.main())
         snapshot = ctx.ledger.snapshot
         tasks = read_tasks(ctx, main)
-        digest, by_an_approver, problems = self._governance_of(main)
+        found = self._governance_of(main)
+        digest, problems = found.digest, found.problems
         stop = self._stopped(main)
         may_open = self._may_open()
         ready = may_open > 0 and not stop and bool(digest)
-        sets = self._sets()
-        contents = {run.work: self._content(run.work) for run in _with_work(snapshot.runs)}
+        sets = {**self._sets(), **({found.rules.digest: found.rules} if found.rules else {})}
+        contents = contents_of(ctx, snapshot.runs.values())
         answers, refusals = read_answers(ctx, main, contents)
         ready_tasks = self._candidates(tasks) if ready else ()
-        lacking = self._lacking(main) if ready_tasks or _may_go_on(snapshot.runs) else ()
+        going_on = _may_go_on(snapshot.runs)
+        lacking = self._lacking(main) if ready_tasks or going_on else ()
+        unready, wanting = self._wanting() if ready_tasks or going_on else (frozenset(), ())
         facts = Facts(
             main=main.commit,
             stop=stop,
             governance=digest,
-            governance_by_approver=by_an_approver,
+            governance_by_approver=found.by_approver,
             sets=sets,
             tasks=open_tasks(ctx, tasks),
             unfit=bool(lacking),
@@ -89,16 +103,27 @@ class Gatherer:
             overlapping=self._overlapping(main),
             moved=self._moved_runs(main),
             paid=paid_stages(ctx.rules.config.agents),
+            unready=unready,
             may_open=may_open,
             only_task=ctx.limits.task,
         )
-        problems = (*problems, *lacking, *no_queue(ctx.repo, main.tree))
+        problems = (*problems, *lacking, *wanting, *no_queue(ctx.repo, main.tree))
         return Gathered(facts=facts, tasks=tasks, problems=problems, refusals=refusals)
 
     def _lacking(self, main: Main) -> tuple[Problem, ...]:
         if main.tree not in self._unfit:
             self._unfit[main.tree] = unfit(self.ctx.repo, main.tree)
         return self._unfit[main.tree]
+
+    def _wanting(self) -> tuple[frozenset[Stage], tuple[Problem, ...]]:
+        """The stages whose agent cannot be started here, and why not."""
+        if not any(kind.modelled for kind in self.ctx.rules.config.agents.kinds):
+            return frozenset(), ()
+        if self._unready is None:
+            from lifeos.tick.ready import unready  # with all that agents with a model take
+
+            self._unready = unready(self.ctx.rules, self.ctx.world.environ)
+        return self._unready
 
     def _may_open(self) -> int:
         asked = self.ctx.limits.tasks
@@ -115,16 +140,19 @@ class Gatherer:
         digests.add(snapshot.governance)
         return {digest: self.ctx.governance(digest) for digest in digests}
 
-    def _governance_of(self, main: Main) -> tuple[str, bool, tuple[Problem, ...]]:
-        """Main's set: its digest ('' when broken), whether approvers brought it, what is wrong."""
+    def _governance_of(self, main: Main) -> _OnMain:
         adopted = self.ctx.ledger.snapshot.governance
         key = (adopted, *governance_key(self.ctx.repo, main.tree))
         if key not in self._governance:
             files = governance_files(self.ctx.repo, main.tree)
             digest = governance_digest(files)
-            problems = () if digest == adopted else load_set(files).problems
-            by_an_approver = digest != adopted and self._approved_rules(main)
-            self._governance[key] = ("" if problems else digest, by_an_approver, problems)
+            loaded = Loaded(None) if digest == adopted else load_set(files)
+            self._governance[key] = _OnMain(
+                digest="" if loaded.problems else digest,
+                by_approver=digest != adopted and self._approved_rules(main),
+                rules=loaded.governance,
+                problems=loaded.problems,
+            )
         return self._governance[key]
 
     def _approved_rules(self, main: Main) -> bool:
@@ -175,12 +203,6 @@ class Gatherer:
                 lost.add(run.id)
         return frozenset(lost)
 
-    def _content(self, tree: str) -> str:
-        cache = self.ctx.contents
-        if tree not in cache:
-            cache[tree] = content_of(self.ctx.repo, tree)
-        return cache[tree]
-
     def _changes(self, old: str, new: str) -> frozenset[str]:
         """Paths that main changed between two commits, lifeos's own bookkeeping left out."""
         if (old, new) not in self._moved:
@@ -211,8 +233,4 @@ def _may_go_on(runs: Mapping[str, Run]) -> bool:
 def paid_stages(agents: Agents) -> frozenset[Stage]:
     """The stages whose adapter can cost money: a claim of them reserves some of the budgets."""
     kinds = {stage: agents.adapter(stage) for stage in Stage}
-    return frozenset(stage for stage, kind in kinds.items() if kind and choose(kind).paid)
-
-
-def _with_work(runs: Mapping[str, Run]) -> list[Run]:
-    return [run for run in runs.values() if run.work]
+    return frozenset(stage for stage, kind in kinds.items() if kind and kind.modelled)

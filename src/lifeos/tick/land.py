@@ -26,6 +26,7 @@ from lifeos.store.trees import Edit, lookup
 from lifeos.tick.attempt import Job, Result, Site, failed
 from lifeos.tick.bookkeeping import Marks, queue_edits, with_bookkeeping
 from lifeos.tick.build import feedback_text, gather_evidence, verdict_of
+from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
 from lifeos.tick.evidence import BaseEvidence
 from lifeos.tick.publish import trailers
@@ -122,8 +123,8 @@ def recheck(ctx: Context, site: Site, job: Job, merged: Merged) -> Result | None
     """Run the checks on the tree that lands, unless its content is what was checked already."""
     tree = merged.tree or ""
     run = job.run
-    prefix = ctx.rules.config.id_prefix
-    if content_of(ctx.repo, tree, prefix) == content_of(ctx.repo, run.work, prefix):
+    prefix = job.governance.config.id_prefix
+    if content_of(ctx.repo, tree, prefix) == contents_of(ctx, (run,))[run.id]:
         return None
     moved = set(changed_paths(ctx.repo, run.base, merged.main.commit))
     if job.governance.loop.recheck is Overlap.OVERLAP and not moved & set(run.paths):

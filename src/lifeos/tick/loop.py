@@ -271,6 +271,7 @@ class Tick:
             sandbox=self._sandbox,
             environ=ctx.world.environ,
             timer=ctx.world.timer,
+            clock=ctx.world.clock,
             should_stop=lambda: self.interrupted.is_set() or ctx.stopped_here(),
             progress=ctx.world.progress,
             trace=ctx.world.trace,

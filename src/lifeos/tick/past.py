@@ -5,10 +5,14 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Mapping
 
+from pydantic import ValidationError
+
 from lifeos import __version__
 from lifeos.core.canonical import sha256
 from lifeos.core.decide import End
 from lifeos.core.packet import Packet, assemble, markdown, statement
+from lifeos.core.packetfacts import ModelLine
+from lifeos.core.packetmodels import model_lines
 from lifeos.core.records import Finished
 from lifeos.core.review import Review
 from lifeos.core.state import Run
@@ -79,6 +83,7 @@ def _assemble(ctx: Context, run: Run, end: End | None) -> Packet:
         acceptance=evidence.acceptance,
         proves_nothing=base.proves_nothing,
         reviews=_reviews(ctx, run, finished),
+        models=_models(ctx, run, finished),
         sandbox=ctx.governance(run.governance).config.sandbox.value,
         ledger_root=ctx.ledger.snapshot.root,
         ledger_tip=ctx.ledger.tip,
@@ -98,6 +103,27 @@ def _reviews(ctx: Context, run: Run, finished: list[Finished]) -> Mapping[int, R
             if data:
                 found[record.n] = Review.model_validate_json(data)
     return found
+
+
+def _models(ctx: Context, run: Run, finished: list[Finished]) -> list[ModelLine]:
+    """What each attempt asked of models; nothing of one whose receipts were redacted to pieces."""
+    from lifeos.core.receipt import RECEIPTS, AgentFacts  # most runs have no model
+
+    lines: list[ModelLine] = []
+    for record in finished:
+        who, calls = (
+            ctx.ledger.read(f"{attempt_path(run.id, record.n)}/{name}")
+            if name in record.evidence
+            else None
+            for name in ("agent.json", "receipts.json")
+        )
+        try:
+            agent = AgentFacts.model_validate_json(who) if who else None
+            receipts = RECEIPTS.validate_json(calls) if calls else ()
+        except ValidationError:
+            continue  # the digests of what is there are in the packet all the same
+        lines += model_lines(record.n, record.stage, agent, receipts)
+    return lines
 
 
 def open_packet(ctx: Context, run: Run) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from lifeos.core.records import (
     Resolved,
     Topic,
 )
+from lifeos.core.spend import add_spend
 from lifeos.core.state import Claim, Run, Success
 from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
@@ -147,6 +148,7 @@ def job_of(ctx: Context, run: Run, claim: Claim) -> Job:
         plan=_text(ctx, run, run.last_n.get(Stage.PLAN, 0), "plan.md"),
         feedback=feedback_of(ctx, run),
         checks=checks,
+        spent_today=add_spend(ctx.ledger.snapshot.spend, ctx.now(), 0.0).day_cost,
     )
 
 

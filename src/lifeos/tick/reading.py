@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lifeos.core.backlog.edit import normalise
-from lifeos.core.backlog.ids import DEFAULT_PREFIX
+from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import is_governance
 from lifeos.errors import Place, Problem
 from lifeos.store.repo import Repo
@@ -94,10 +95,13 @@ def queue_files(repo: Repo, tree: str) -> Mapping[str, tuple[str, str]]:
     return {entry.name: (entry.mode, entry.oid) for entry in read_tree(repo.objects, folder.oid)}
 
 
-def content_of(repo: Repo, tree: str, id_prefix: str = DEFAULT_PREFIX) -> str:
+def content_of(
+    repo: Repo, tree: str, id_prefix: str, known: Mapping[str, Backlog] = MappingProxyType({})
+) -> str:
     """The id of a tree's content: without the queue, and with the tasks' marks and ids taken off.
 
-    So lifeos's own bookkeeping on main does not make what somebody approved stale.
+    So lifeos's own bookkeeping on main does not make what somebody approved stale. ``known`` has
+    backlogs that were parsed with this prefix, by blob.
     """
     changes: dict[str, Edit] = {}
     if lookup(repo.objects, tree, QUEUE):
@@ -105,7 +109,7 @@ def content_of(repo: Repo, tree: str, id_prefix: str = DEFAULT_PREFIX) -> str:
     leaf = lookup(repo.objects, tree, BACKLOG)
     if leaf is not None and leaf.mode in _REGULAR:
         before = repo.objects.read(leaf.oid)[1]
-        after = normalise(before, id_prefix=id_prefix)
+        after = normalise(before, id_prefix=id_prefix, parsed=known.get(leaf.oid))
         if after != before:
             changes[BACKLOG] = (leaf.mode, repo.objects.write_blob(after))
     return edit(repo.objects, tree, changes) if changes else tree

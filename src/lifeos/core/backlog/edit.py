@@ -44,14 +44,17 @@ def format_ids(data: bytes, ids: Mapping[int, str], *, id_prefix: str = DEFAULT_
     return data
 
 
-def normalise(data: bytes, *, id_prefix: str = DEFAULT_PREFIX) -> bytes:
+def normalise(
+    data: bytes, *, id_prefix: str = DEFAULT_PREFIX, parsed: Backlog | None = None
+) -> bytes:
     """The file with every mark as a space and without ids.
 
     For digests of what people wrote: lifeos's own bookkeeping must not make an approval stale.
+    ``parsed``: what ``parse`` said of exactly these bytes with this prefix, if it is known.
     """
     parts = []
     last = 0
-    for task in parse(data, id_prefix=id_prefix).tasks:
+    for task in (parsed or parse(data, id_prefix=id_prefix)).tasks:
         parts += [data[last : task.mark_offset], b" "]
         last = task.mark_offset + 1
         if task.id_span:

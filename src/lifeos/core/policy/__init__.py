@@ -19,11 +19,11 @@ from lifeos.core.policy.council import (
     Uncertainty,
 )
 from lifeos.core.policy.envelope import Envelope, Limits
+from lifeos.core.policy.fitting import Conflict
 from lifeos.core.policy.governance import (
     FILES,
     NO_REMOTE,
     PROMPTS,
-    Conflict,
     Governance,
     is_governance,
     validate_set,

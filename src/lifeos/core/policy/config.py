@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints, field_validator
 
+from lifeos.core.policy.models import Model, Provider, Variable
 from lifeos.core.policy.words import (
     AgentKind,
     CheckKind,
     Command,
     Glob,
+    Line,
     Name,
     RepoPath,
     SandboxKind,
@@ -39,11 +43,86 @@ class Agents(Frozen):
     design: AgentKind = Field(AgentKind.RECIPE, description="Writes the design.")
     plan: AgentKind = Field(AgentKind.RECIPE, description="Writes the plan.")
     build: AgentKind = Field(AgentKind.RECIPE, description="Changes the files.")
+    review: AgentKind = Field(
+        AgentKind.RECIPE, description="Sits in the council; recipe: one review by rule instead."
+    )
+
+    @property
+    def kinds(self) -> tuple[AgentKind, ...]:
+        """Every adapter that is used, once each."""
+        return tuple(dict.fromkeys((self.design, self.plan, self.build, self.review)))
 
     def adapter(self, stage: Stage) -> AgentKind | None:
-        """The adapter of a stage; None for a stage that no agent of this table carries out."""
-        found: AgentKind | None = getattr(self, stage.value, None)
-        return found
+        """The adapter of a stage; None for a stage that no agent carries out."""
+        match stage:
+            case Stage.DESIGN:
+                return self.design
+            case Stage.PLAN:
+                return self.plan
+            case Stage.BUILD:
+                return self.build
+            case Stage.DESIGN_REVIEW | Stage.PLAN_REVIEW | Stage.BUILD_REVIEW:
+                return self.review
+            case Stage.PACKET | Stage.CLOSE:
+                return None
+
+
+class Roles(Frozen):
+    """Which model each part is given, by its name under `models`. Left out: `main`."""
+
+    design: Name = Field("main", description="The model that designs.")
+    plan: Name = Field("main", description="The model that plans.")
+    build: Name = Field("main", description="The model that changes code.")
+    docs: Name = Field("main", description="The model that works where only documents may change.")
+    review: Name = Field("main", description="The model of seats that council.yaml gives no other.")
+
+    def models(self, stage: Stage) -> tuple[str, ...]:
+        """The names of the models that a stage may be given."""
+        match stage:
+            case Stage.DESIGN:
+                return (self.design,)
+            case Stage.PLAN:
+                return (self.plan,)
+            case Stage.BUILD:
+                return (self.build, self.docs)
+            case Stage.DESIGN_REVIEW | Stage.PLAN_REVIEW | Stage.BUILD_REVIEW:
+                return (self.review,)
+            case Stage.PACKET | Stage.CLOSE:
+                return ()
+
+
+class PromptBy(StrEnum):
+    """How a program gets its prompt: at the path `$LIFEOS_PROMPT`, or from standard input."""
+
+    FILE = "file"
+    STDIN = "stdin"
+
+
+class CommandAgent(Frozen):
+    """Any other coding agent, as a command line. It reaches the model as `$LIFEOS_MODEL_URL`."""
+
+    run: Command = Field(description="The command line, for `sh -c`, at the top of the tree.")
+    prompt: PromptBy = Field(PromptBy.FILE, description="How it gets the prompt: file or stdin.")
+    answer: RepoPath | None = Field(
+        None, description="The file in its home that holds its last message; else its output is it."
+    )
+    json_text: Line | None = Field(
+        None, description="Where the message is in its output of JSON: keys with dots, or `a[].b`."
+    )
+    json_cost: Line | None = Field(
+        None, description="Where its output of JSON says what it cost, in US dollars."
+    )
+    success: Line | None = Field(
+        None, description="A text that its output has when it succeeded; beside exit status 0."
+    )
+    failure: Line | None = Field(None, description="A text that its output has when it failed.")
+    tools: tuple[Line, ...] = Field(
+        (),
+        description="Folders of this machine that it needs, absolute; they are read-only inside.",
+    )
+    environment: Mapping[Variable, Line] = Field(
+        {}, description="Variables that are set for it; never put a key here."
+    )
 
 
 class Check(Frozen):
@@ -106,6 +185,14 @@ class Config(Frozen):
         "LO", description="What task ids begin with: 1 to 10 capital letters and digits."
     )
     agents: Agents = Field(Agents(), description="Which adapter carries out a stage.")
+    providers: Mapping[Name, Provider] = Field({}, description="Where models are reached.")
+    models: Mapping[Name, Model] = Field(
+        {}, description="The models, by names of your own; `main` is used where nothing is said."
+    )
+    roles: Roles = Field(Roles(), description="Which model each part is given.")
+    command: CommandAgent | None = Field(
+        None, description="The program behind `agents: {…: command}`."
+    )
     sandbox: SandboxKind = Field(
         SandboxKind.BWRAP, description="What encloses agents and commands: bwrap, or none."
     )

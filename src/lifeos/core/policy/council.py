@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lifeos.core.policy.words import Glob, Positive, Tag, Version, refuse_repeated
+from lifeos.core.policy.words import Glob, Line, Name, Positive, Tag, Version, refuse_repeated
 from lifeos.model import Frozen, Mode
 
 
@@ -148,6 +149,13 @@ class Modes(Frozen):
                 return self.M2
 
 
+class Shadow(Frozen):
+    """A seat that sits beside the council, and is compared with it. It decides nothing."""
+
+    seat: Seat = Field(description="The role that it plays.")
+    model: Name = Field(description="The model it sits on, by its name in .lifeos/config.yaml.")
+
+
 DEFAULT_CLASSIFY = (
     ClassifyRule(
         paths=("docs/**", "*.md"),
@@ -172,6 +180,19 @@ class Council(Frozen):
     modes: Modes = Field(Modes(), description="The seats of each mode.")
     technical_for_code: bool = Field(
         True, description="Whether M1 has the technical seat too when code is changed."
+    )
+    seats: Mapping[Seat, Name] = Field(
+        {},
+        description="The model of a seat, by its name in .lifeos/config.yaml; others take the one "
+        "for `review`.",
+    )
+    shadow: tuple[Shadow, ...] = Field(
+        (), description="Seats that are asked and compared, and decide nothing."
+    )
+    emergency: Line | None = Field(
+        None,
+        description="The reason why a grave change may go on without a reviewer of another model "
+        "family. It is logged with every review that uses it, and a person decides.",
     )
     classify: tuple[ClassifyRule, ...] = Field(
         DEFAULT_CLASSIFY, description="What paths and tags say; of several rules the graver counts."

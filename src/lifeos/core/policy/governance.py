@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from lifeos.core.policy.approvals import Approvals
 from lifeos.core.policy.config import Config
 from lifeos.core.policy.council import Council
 from lifeos.core.policy.envelope import Envelope
+from lifeos.core.policy.fitting import Conflict, conflicts
 from lifeos.core.policy.loop import Loop
 from lifeos.model import Frozen, Trust
 
@@ -23,7 +24,7 @@ FILES: dict[str, type[Loop] | type[Council] | type[Envelope] | type[Approvals] |
 """Where each model is kept in the repository."""
 
 PROMPTS = ".lifeos/prompts/"
-"""The folder that is kept for the texts that agents are given; no agent of this version has any."""
+"""The repository's own texts for agents, by the names of those that come with lifeos."""
 
 NO_REMOTE = "none"
 """The value of `remote` that stands for: this clone holds the truth."""
@@ -37,6 +38,9 @@ class Governance(Frozen):
     envelope: Envelope = Field(description="policies/envelope.yaml")
     approvals: Approvals = Field(description="policies/approvals.yaml")
     config: Config = Field(description=".lifeos/config.yaml")
+    prompts: Mapping[str, str] = Field(
+        {}, description="The repository's own prompts, by file name without .md."
+    )
     digest: str = Field(description="Hex SHA-256 of all files of the set, see governance_digest.")
 
 
@@ -47,16 +51,6 @@ def is_governance(path: str) -> bool:
     return path.startswith(".lifeos/") and not (
         path.startswith(".lifeos/queue/") or path == ".lifeos/STOP"
     )
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Two settings that are right alone and wrong together; ``key`` is the one to change."""
-
-    file: str
-    key: tuple[str, ...]
-    message: str
-    fix: str
 
 
 def validate_set(governance: Governance) -> tuple[Conflict, ...]:
@@ -93,4 +87,5 @@ def validate_set(governance: Governance) -> tuple[Conflict, ...]:
                 "use trust `signature`, or `commit` for one person's own clone",
             )
         )
+    found += conflicts(governance.loop, governance.council, governance.envelope, config)
     return tuple(found)

@@ -65,6 +65,13 @@ class AgentKind(StrEnum):
     """The adapter that carries out a stage. `lifeos.agents.choose` knows one for each."""
 
     RECIPE = "recipe"
+    OPENCODE = "opencode"
+    COMMAND = "command"
+
+    @property
+    def modelled(self) -> bool:
+        """Whether a model works behind it, which costs money."""
+        return self is not AgentKind.RECIPE
 
 
 class CheckKind(StrEnum):

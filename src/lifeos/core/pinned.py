@@ -1,0 +1,40 @@
+"""What a run keeps of the rules that it was opened with, and what always counts as it is now.
+
+A run pins how the work is done and judged. Who may answer, how they are known and how long a
+question waits is never pinned: a change of that alone disturbs no open run.
+"""
+
+from __future__ import annotations
+
+from lifeos.core.policy import Approvals, Approver, Governance
+from lifeos.model import Trust
+
+_NEVER_PINNED = frozenset({"approvals", "digest"})
+
+
+def same_for_runs(one: Governance, other: Governance) -> bool:
+    """Whether a run goes on in the same way under either set."""
+    names = Governance.model_fields.keys() - _NEVER_PINNED
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def somebody_may_answer(then: Approvals, now: Approvals) -> bool:
+    """Whether anybody is an approver both by the rules of the question and by those of now.
+
+    With trust `signature` it must be with the same key, as `core/approvals.py` wants it.
+    """
+    return any(
+        same_address(before.email, present.email) and _same_key(before, present, now.trust)
+        for before in then.approvers
+        for present in now.approvers
+    )
+
+
+def same_address(one: str, other: str) -> bool:
+    """Equal addresses. Only A to Z have a case: a sign that folds to a letter is another one."""
+    first, second = (text.encode("utf-8", "surrogatepass") for text in (one, other))
+    return first.lower() == second.lower()
+
+
+def _same_key(before: Approver, present: Approver, trust: Trust) -> bool:
+    return trust is not Trust.SIGNATURE or before.key_material == present.key_material

@@ -1,0 +1,145 @@
+"""A review with models: what the council is given, and what is recorded of what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lifeos.agents import program_of
+from lifeos.agents.program import version_of
+from lifeos.core.canonical import sha256
+from lifeos.core.checkreport import CheckResult
+from lifeos.core.hearing import Hearing
+from lifeos.core.policy.council import Seat
+from lifeos.core.policy.words import AgentKind
+from lifeos.core.receipt import AgentFacts
+from lifeos.core.records import AttemptFacts
+from lifeos.core.replies.seat import seat_nonce
+from lifeos.core.review import Proven, Review
+from lifeos.core.table import MAKER
+from lifeos.model import FailureClass, Stage
+from lifeos.proxy import Meter
+from lifeos.store.diff import patch
+from lifeos.store.trees import EXECUTABLE, FILE, lookup
+from lifeos.tick.attempt import (
+    Job,
+    Result,
+    Site,
+    base_tree,
+    failed,
+    request_of,
+    reviewed,
+    with_artifacts,
+    work_folder,
+)
+from lifeos.tick.modelled import allowance_of, docs_only, progress_of, route_of, talk
+from lifeos.tick.seat import Matter, Means
+from lifeos.tick.sitting import Sitting, sit
+
+MOST_READ = 4 * 1024 * 1024
+"""Bytes of one file that a reference may point into; of a larger one nothing is looked up."""
+
+
+def by_council(
+    site: Site,
+    job: Job,
+    floor: Review,
+    checks: Sequence[CheckResult] = (),
+    acceptance: Sequence[Proven] = (),
+) -> Result:
+    """Hold the council on what the run made last. ``floor`` is the review by rule of the same."""
+    meter = Meter(allowance_of(job))
+    tree = job.run.work if job.claim.stage is Stage.BUILD_REVIEW else base_tree(site, job)
+    hearing = Hearing(
+        floor=floor,
+        council=job.governance.council,
+        has_scope=bool(job.run.scope),
+        builder=_family_of_maker(job),
+        checks=checks,
+        acceptance=acceptance,
+        waived=tuple(Seat(name) for name in job.run.excused),
+    )
+    texts = _texts(site, job, tree)
+    means = _means(site, job, meter)
+    with work_folder(site, job, tree) as folder:
+        matter = Matter(
+            stage=job.claim.stage,
+            title=job.run.title,
+            hearing=hearing,
+            texts=texts,
+            folder=folder,
+            nonce=seat_nonce(job.claim.nonce, sha256("\0".join((tree, *texts.values())))),
+            lookup=lambda path: _file_at(site, tree, path),
+        )
+        sitting = sit(matter, means)
+    kept = {**sitting.artifacts, **talk(meter)}
+    if meter.receipts:  # somebody was asked
+        who = AgentFacts(agent=means.program.name, version=version_of(means.program))
+        kept["agent.json"] = who.model_dump_json(indent=1).encode()
+    return with_artifacts(_result(site, job, sitting, meter), kept)
+
+
+def _family_of_maker(job: Job) -> str | None:
+    """The model family of who made the subject; None where no model did."""
+    config, stage = job.governance.config, MAKER[job.claim.stage]
+    kind = config.agents.adapter(stage)
+    if kind is None or not kind.modelled:
+        return None
+    roles = config.roles
+    names = {Stage.DESIGN: roles.design, Stage.PLAN: roles.plan}
+    name = names.get(stage, roles.docs if docs_only(job) else roles.build)
+    model = config.models.get(name)
+    return model.family if model else ""
+
+
+def _means(site: Site, job: Job, meter: Meter) -> Means:
+    config, request = job.governance.config, request_of(site, job, site.sandbox, None)
+    return Means(
+        program=program_of(AgentKind(config.agents.review), config),
+        route=lambda name: route_of(job.governance, site.environ, name),
+        model=config.roles.review,
+        meter=meter,
+        limits=request.limits,
+        sandbox=site.sandbox,
+        environment=request.environment,
+        clock=site.clock,
+        timer=site.timer,
+        prompts=job.governance.prompts,
+        should_stop=site.should_stop,
+        progress=progress_of(site, job, meter),
+        trace=site.trace,
+    )
+
+
+def _texts(site: Site, job: Job, tree: str) -> Mapping[str, str]:
+    """What the seats are given to read, by the names that they refer to it."""
+    texts = {"task.md": job.task_text, "design.md": job.design, "plan.md": job.plan}
+    if job.claim.stage is Stage.DESIGN_REVIEW:
+        texts.pop("plan.md")
+    if job.claim.stage is Stage.BUILD_REVIEW:
+        shown = patch(site.repo, base_tree(site, job), tree)
+        texts |= {"changes.diff": shown.decode("utf-8", "replace"), "checks.json": job.checks}
+    return {name: text for name, text in texts.items() if text.strip()}
+
+
+def _file_at(site: Site, tree: str, path: str) -> bytes | None:
+    """A plain file of a tree, for references into it; None where there is none."""
+    leaf = lookup(site.repo.objects, tree, path)
+    if leaf is None or leaf.mode not in (FILE, EXECUTABLE):
+        return None
+    ((_, size),) = site.repo.objects.kinds_sizes([leaf.oid])
+    return site.repo.objects.read(leaf.oid)[1] if size <= MOST_READ else None
+
+
+def _result(site: Site, job: Job, sitting: Sitting, meter: Meter) -> Result:
+    if sitting.review is not None:
+        result = reviewed(sitting.review)
+    elif sitting.stopped:
+        result = failed(FailureClass.INTERRUPTED, "stopped by the stop switch", stopped=True)
+    else:
+        failure = sitting.failure or FailureClass.UNKNOWN
+        wake = int(site.clock()) + sitting.wake_after if sitting.wake_after else None
+        result = failed(failure, sitting.message, wake_at=wake, missing=sitting.missing)
+    # What one review wants a person to see, a later one of the same run does not take back.
+    told = {"usage": meter.usage, "forced": result.facts.forced or job.run.forced}
+    facts: AttemptFacts = result.facts.model_copy(update=told)
+    return Result(facts, result.artifacts)
