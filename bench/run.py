@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import rows_agent
 import rows_ledger
 import rows_start
 import rows_work
@@ -51,7 +52,7 @@ def measure(place: Scene, peers: Peers) -> list[Row]:
     """Every row that needs no remote."""
     start = rows_start.rows(place, peers)
     ledger = rows_ledger.rows(place, peers)
-    return [*start, *ledger, *rows_work.rows(place)]
+    return [*start, *ledger, *rows_work.rows(place), *rows_agent.rows(place)]
 
 
 def _arguments() -> argparse.Namespace:

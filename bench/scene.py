@@ -126,13 +126,18 @@ def rules() -> str:
     return governance_digest(render_init(NAME, EMAIL, "main", ()))[:8]
 
 
-def new_repository(path: Path, backlog: str = "") -> Repo:
-    """A repository with the default rules, and this text at the end of its backlog."""
+def new_repository(path: Path, backlog: str = "", config: str = "") -> Repo:
+    """A repository with the default rules, and this text at the end of its backlog.
+
+    ``config`` is another `.lifeos/config.yaml`, if any.
+    """
     path.mkdir(parents=True)
     git(path, "init", "-q", "-b", "main")
     for name, content in render_init(NAME, EMAIL, "main", ()).items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
+    if config:
+        (path / ".lifeos/config.yaml").write_text(config)
     with (path / "BACKLOG.md").open("a") as file:
         file.write(backlog)
     git(path, "add", "-A")

@@ -27,6 +27,7 @@ from lifeos.model import FailureClass, Stage
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from loop_scene import Scene, Settings, begin_scene
+from test_settings_agents import EFFECTS as AGENTS
 
 TESTS = Path(__file__).parent
 HELLO = "mkdir -p docs && echo hello > docs/guide.md"
@@ -408,6 +409,14 @@ EFFECTS: tuple[Effect, ...] = (
         backlog=task(f"{HELLO}; ln -s guide.md docs/link.md"),
     ),
     Effect(
+        "envelope.leftovers",
+        [],
+        build,
+        "ok",
+        "envelope_violation outside",
+        backlog=task(f"{HELLO}; mkdir __pycache__; echo x > __pycache__/x.pyc"),
+    ),
+    Effect(
         "envelope.modes",
         True,
         build,
@@ -682,6 +691,8 @@ ROUTES = {
 }
 HERE = "test_settings.py::test_changing_only_this_changes_what_the_loop_does"
 REFUSED = "test_settings.py::test_a_setting_that_would_do_nothing_is_refused_by_name"
+OF_AGENTS = "test_settings_agents.py::test_changing_only_this_changes_what_happens"
+PROMPTS = "test_settings_agents.py::test_a_prompt_of_the_repository_is_what_the_model_gets"
 CLASSES = "core/test_council.py::test_the_rules_of_the_council_file_are_what_classifies"
 
 ELSEWHERE: Mapping[str, str] = {
@@ -735,9 +746,7 @@ ELSEWHERE: Mapping[str, str] = {
     "approvals.approvers[].key": "approvals/test_must_not_resume.py::test_unknown_key",
     "approvals.approvers[].name": "core/test_policy.py::test_wrong_approvals_are_refused",
     "config.remote": REFUSED,
-    "config.agents.design": "core/test_policy.py::test_wrong_configuration_is_refused",
-    "config.agents.plan": "core/test_policy.py::test_wrong_configuration_is_refused",
-    "config.agents.build": REFUSED,
+    **dict.fromkeys((effect.setting for effect in AGENTS), OF_AGENTS),
 }
 """The settings that are tested elsewhere, or by another test here: the file and the test."""
 
@@ -749,8 +758,9 @@ def settings_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
         entries = [arg for arg in get_args(inner) if isinstance(arg, type)]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_of(inner, f"{prefix}.{name}")
-        elif entries and issubclass(entries[0], BaseModel):
-            yield from settings_of(entries[0], f"{prefix}.{name}[]")
+        elif models := [entry for entry in entries if issubclass(entry, BaseModel)]:
+            several = "" if type(None) in entries else "[]"
+            yield from settings_of(models[0], f"{prefix}.{name}{several}")
         else:
             yield f"{prefix}.{name}"
 
@@ -769,12 +779,13 @@ def test_every_setting_is_tested() -> None:
     assert every_setting() == here | ELSEWHERE.keys()
     assert set(Governance.model_fields) == {
         *(path.rpartition("/")[2].removesuffix(".yaml") for path in FILES),
+        "prompts",  # PROMPTS
         "digest",
     }
     assert len(Route.model_fields) == len(ROUTES)
 
 
-@pytest.mark.parametrize("named", sorted(set(ELSEWHERE.values())))
+@pytest.mark.parametrize("named", sorted({*ELSEWHERE.values(), PROMPTS}))
 def test_the_tests_named_above_are_there(named: str) -> None:
     """And are not renamed away."""
     file, _, function = named.partition("::")

@@ -195,9 +195,7 @@ class _Folder:
 
 
 @contextlib.contextmanager
-def _layer(
-    lower: Path | None, folder: Path, read_only: bool
-) -> Iterator[tuple[Path, list[str]]]:
+def _layer(lower: Path | None, folder: Path, read_only: bool) -> Iterator[tuple[Path, list[str]]]:
     """The program to use, and the options that put the folder, over ``lower`` if any, at /work."""
     if not programs():
         raise UsageError("bubblewrap is missing", _missing().fix)

@@ -12,10 +12,13 @@ from lifeos.core.backlog.entry import Acceptance, Mark, Task
 from lifeos.core.checkreport import CheckResult, CheckStatus
 from lifeos.core.council import UNCLASSIFIED
 from lifeos.core.policy import CheckKind, Seat
+from lifeos.core.policy.config import Agents
 from lifeos.core.records import BreachFact
 from lifeos.core.review import Review, Severity
 from lifeos.core.reviewpage import to_markdown
 from lifeos.core.rulereview import IMPOSSIBLE, review_build, review_design, review_plan
+from lifeos.governance import load_set
+from lifeos.initial import render_init
 from lifeos.model import Change, FailureClass, Frozen, Mode, Verdict
 
 COMMAND = "pytest -q tests/test_webhook.py"
@@ -152,6 +155,21 @@ def test_a_task_that_says_nothing_is_rejected() -> None:
     for said in ({"description": "do it"}, {"dod": "done"}, {"recipe": ("true",)}):
         task = replace(ONLY_TITLE, **said)
         assert review_design(task, DESIGN, UNCLASSIFIED, Mode.M1).verdict is Verdict.ACCEPT
+
+
+def test_a_title_is_enough_for_a_builder_that_can_think() -> None:
+    """A task on one line is a task; only a recipe has to be spelled out."""
+    design = review_design(ONLY_TITLE, DESIGN, UNCLASSIFIED, Mode.M1, by_recipe=False)
+    assert design.verdict is Verdict.ACCEPT
+    agents = {"build": "opencode"}
+    rules = load_set(render_init("A", "a@example.org", "main", ())).governance
+    assert rules is not None
+    config = rules.config.model_copy(update={"agents": Agents.model_validate(agents)})
+    plan = artifacts.plan(ONLY_TITLE, DESIGN, rules.model_copy(update={"config": config}))
+    review = review_plan(ONLY_TITLE, plan, UNCLASSIFIED, Mode.M1, by_recipe=False)
+    assert review.verdict is Verdict.ACCEPT
+    empty = review_plan(ONLY_TITLE, "# Plan\n", UNCLASSIFIED, Mode.M1, by_recipe=False)
+    assert empty.verdict is Verdict.REVISE
 
 
 def test_a_plan_needs_steps() -> None:

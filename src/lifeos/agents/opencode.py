@@ -39,6 +39,8 @@ MODELS = "/run/lifeos/models.json"
 PROVIDER = "lifeos"
 START = 60
 """Seconds that it may take, at least, until it asks its model for the first time."""
+MARGIN = 5
+"""Seconds on top: the door, which has the same patience with a provider, is to speak first."""
 CONFIGURED = (".opencode", "opencode.json", "opencode.jsonc")
 _SWITCHES = (
     "AUTOUPDATE", "CLAUDE_CODE", "DEFAULT_PLUGINS", "EMBEDDED_WEB_UI", "EXTERNAL_SKILLS",
@@ -138,9 +140,10 @@ class Watch:
         """Seconds of silence that are no sign of a hang: a command may be running meanwhile."""
         limits, receipts = self.call.agent_limits, self.call.door.meter.receipts
         if self.call.door.heard() >= self.clock() - self._started:
-            return max(limits.silence, START)
+            return max(limits.silence, START) + MARGIN
         working = bool(receipts) and receipts[-1].end in {"tool_calls", "tool_use"}
-        return limits.silence + (limits.command_seconds if working and self.call.writable else 0)
+        command = limits.command_seconds if working and self.call.writable else 0
+        return limits.silence + command + MARGIN
 
 
 def _told(event: Event) -> str:

@@ -34,9 +34,6 @@ def models(rules: Governance, environ: Mapping[str, str], *, offline: bool) -> I
             yield ok("models", f"{names}: configured, and no agent uses one yet")
         return
     yield from _programs(rules)
-    if "build" in agents and "plan" not in agents:
-        said = "by the recipe agent, whose plan has no step for a task without an `sh recipe` block"
-        yield warn("plan", said, f"set `plan: {agents['build']}` under `agents:` in {_CONFIG}")
     for name, uses in models_used(rules.config, rules.council).items():
         yield _priced(rules, name, uses)
         yield _called(rules, environ, name, offline=offline)
@@ -60,6 +57,17 @@ def _programs(rules: Governance) -> Iterator[Line]:
             yield fail("agent", f"{kind} ({stages}): {problem.message}", problem.fix)
         else:
             yield ok("agent", f"{kind} ({stages}): {_found(kind)}")
+        if kind is AgentKind.OPENCODE:
+            yield from _search()
+
+
+def _search() -> Iterator[Line]:
+    """OpenCode searches with ripgrep, which it could not fetch from inside of the sandbox."""
+    from lifeos.agents.opencode_install import ripgrep
+
+    if ripgrep(os.environ) is None:
+        said = "ripgrep is missing: OpenCode reads files, and cannot search in them"
+        yield warn("search", said, "install it: apt-get install ripgrep, or brew install ripgrep")
 
 
 def _found(kind: AgentKind) -> str:

@@ -24,8 +24,3 @@ def until(at: int | None, now: float) -> str:
     if at is None:
         return "never"
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
-
-
-def dollars(cost: float) -> str:
-    """US dollars, to the cent."""
-    return f"${cost:.2f}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import table
-from lifeos.cli.moments import ago, dollars, span, until
+from lifeos.cli.moments import ago, span, until
+from lifeos.core.spend import dollars
 from lifeos.core.state import RunStatus, Wake
 
 if TYPE_CHECKING:

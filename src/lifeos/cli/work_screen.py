@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import table
-from lifeos.cli.moments import dollars
+from lifeos.core.spend import dollars
 from lifeos.model import Stage, Verdict
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lifeos.core.markdown import bullets, inline, section, table
+from lifeos.core.markdown import bullets, code, inline, section, table
 from lifeos.core.packetfacts import ModelLine, Packet, Verdicts
 from lifeos.model import Stage
 
@@ -62,7 +62,7 @@ def council_sections(packet: Packet) -> Iterator[str]:
 def _council(verdict: Verdicts) -> Iterator[str]:
     yield (
         f"{verdict.stage} {verdict.n}: **{verdict.verdict}**, decided by the rule "
-        f"{inline(verdict.rule) or 'that is not kept'}"
+        f"{code(verdict.rule) if verdict.rule else 'that is not kept'}"
     )
     runs = [(run, "") for run in verdict.seats] + [(run, "shadow ") for run in verdict.shadow]
     yield table(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
 from lifeos.core.records import Held
+from lifeos.core.spend import dollars
 from lifeos.core.table import ANSWERS, effects
 from lifeos.model import Decision, Usage
 
@@ -151,7 +152,7 @@ def _cost(facts: PendingFacts) -> str:
     noun = "attempt" if facts.attempts == 1 else "attempts"
     text = f"{facts.attempts} {noun}, {usage.seconds:.0f} s"
     if usage.tokens or usage.cost:
-        text += f", {usage.tokens} tokens, ${usage.cost:.2f}"
+        text += f", {usage.tokens} tokens, {dollars(usage.cost)}"
     return _section("What it cost so far", text)
 
 

@@ -46,11 +46,15 @@ def review_design(
     *,
     mode_reason: str = "",
     seats: Sequence[Seat] = (),
+    by_recipe: bool = True,
 ) -> Review:
-    """Whether the design says what the task asks. ``seats`` are those of the mode."""
+    """Whether the design says what the task asks. ``seats`` are those of the mode.
+
+    ``by_recipe``: the builder only carries out what the task spells out, so it has to say something.
+    """
     found: list[Finding] = []
     said = _words(artifact)
-    if _says_nothing(task):
+    if by_recipe and _says_nothing(task):
         found.append(_IMPOSSIBLE)
     elif not said.strip():
         found.append(_finding(Severity.P0, "empty", "the design is empty"))
@@ -67,13 +71,14 @@ def review_plan(
     *,
     mode_reason: str = "",
     seats: Sequence[Seat] = (),
+    by_recipe: bool = True,
 ) -> Review:
     """Whether the plan has steps and names every acceptance command."""
     found: list[Finding] = []
     steps = [line for _, line in outside_fences(artifact) if _STEP.match(line)]
-    if _says_nothing(task):
+    if by_recipe and _says_nothing(task):
         found.append(_IMPOSSIBLE)
-    elif not steps and not task.recipe:
+    elif by_recipe and not steps and not task.recipe:
         found.append(_finding(Severity.P0, IMPOSSIBLE, _NO_RECIPE))
     elif not steps:
         found.append(_finding(Severity.P0, "no_steps", "the plan has no numbered step"))

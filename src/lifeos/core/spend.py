@@ -14,6 +14,11 @@ def _day(number: int) -> str:
     return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
 
 
+def dollars(cost: float) -> str:
+    """US dollars, to the cent; what is less than one is not shown as nothing."""
+    return "<$0.01" if 0 < cost < 0.005 else f"${cost:.2f}"
+
+
 def add_spend(spend: Spend, at: int, cost: float) -> Spend:
     """The day's and month's cost with this added; a new UTC day or month begins at zero."""
     day = _day(at // 86_400)

@@ -283,6 +283,7 @@ def _review(site: Site, job: Job) -> Result:
         mode,
         mode_reason=reason,
         seats=seats(mode, header, job.governance.council),
+        by_recipe=not job.governance.config.agents.build.modelled,
     )
     if not job.governance.config.agents.review.modelled:
         return reviewed(review)

@@ -17,6 +17,7 @@ from lifeos.core.council import AurType
 from lifeos.core.policy import Governance
 from lifeos.core.policy.council import ChangeClass
 from lifeos.core.receipt import RECEIPTS, AgentFacts, RanFact
+from lifeos.core.spend import dollars
 from lifeos.errors import UsageError
 from lifeos.model import FailureClass, Stage, Usage
 from lifeos.proxy import Allowance, Meter, Route, opened
@@ -110,8 +111,8 @@ def progress_of(site: Site, job: Job, meter: Meter) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         usage = meter.usage
-        spent = f"{usage.requests} requests, {usage.tokens:,} tokens, ${usage.cost:.2f}"
-        today = f"today ${job.spent_today + usage.cost:.2f} of ${limit:.2f}"
+        spent = f"{usage.tokens:,} tokens, {dollars(usage.cost)}"
+        today = f"today {dollars(job.spent_today + usage.cost)} of {dollars(limit)}"
         site.progress(f"    {line}  ({spent}; {today})")
 
     return say

@@ -136,11 +136,13 @@ class _Council:
             return list(pool.map(self._shadow, range(1, len(shadows) + 1), shadows))
 
     def _shadow(self, number: int, shadow: Shadow) -> Answer | Absent:
+        label = f"shadow-{number}-{shadow.seat}"
         try:
-            chair = self._chair(shadow.seat, shadow.model, f"shadow-{number}-{shadow.seat}")
+            chair = self._chair(shadow.seat, shadow.model, label)
             return chair.sit(chair.prompt())
         except Exception as error:  # noqa: BLE001 - a shadow decides nothing, so it breaks nothing
-            why = f"{type(error).__name__}: {error}"
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            self.room.say(f"  seat {label}: no verdict ({why})")
             sitter = Sitter(name=shadow.model, provider="", model="")
             run = SeatRun(seat=shadow.seat.value, sitter=sitter, missing=why)
             return Absent(run=run, failure=FailureClass.UNKNOWN)
