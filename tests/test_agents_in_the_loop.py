@@ -5,6 +5,7 @@ The agent is the small stand-in, behind the real sandbox and the real proxy; the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 

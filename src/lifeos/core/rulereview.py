@@ -50,7 +50,8 @@ def review_design(
 ) -> Review:
     """Whether the design says what the task asks. ``seats`` are those of the mode.
 
-    ``by_recipe``: the builder only carries out what the task spells out, so it has to say something.
+    ``by_recipe``: the builder only carries out what the task spells out, so that has to say
+    something.
     """
     found: list[Finding] = []
     said = _words(artifact)
