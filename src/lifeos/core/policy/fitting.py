@@ -95,7 +95,7 @@ def _of_agents(config: Config) -> Iterator[Conflict]:
                 CONFIG,
                 ("agents", name),
                 f"agents.{name} is `command`, and there is no `command:` that says what to start",
-                "add `command: {run: ...}`; docs/agents.md has two to copy",
+                "add `command: {run: ...}`; docs/agents-command.md has two to copy",
             )
 
 
