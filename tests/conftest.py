@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,10 @@ EMAIL = "person@example.invalid"
 #: All that a test keeps of the environment it was started in.
 KEPT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYENV_ROOT")
 KEPT_PREFIXES = ("PYTEST_", "COVERAGE_")
+
+# Started in the background of a script, Ctrl-C is ignored by this process and by all that it starts;
+# what is tested is what it does where it is not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine must not fail a test; in CI hypothesis chooses "ci" (the same examples each time).
 settings.register_profile(

@@ -25,14 +25,21 @@ PINNED = Path(__file__).parent / "opencode" / "node_modules"
 VERSION = "1.18.33"
 
 
+NAMED = os.environ.get("LIFEOS_TEST_OPENCODE")  # read before a test seals the environment
+HOW = "npm ci --ignore-scripts in tests/opencode, or set LIFEOS_TEST_OPENCODE to the program"
+
+
+def place() -> Path | None:
+    """Where the real OpenCode is, if it is anywhere."""
+    kinds = sorted(PINNED.glob("opencode-linux-*/bin/opencode"))
+    return Path(NAMED) if NAMED else next(iter(kinds), None)
+
+
 def opencode() -> Path:
     """The real OpenCode; skips the test where there is none, and fails it in CI."""
-    named = os.environ.get("LIFEOS_TEST_OPENCODE")
-    kinds = sorted(PINNED.glob("opencode-linux-*/bin/opencode"))
-    found = Path(named) if named else next(iter(kinds), None)
+    found = place()
     present = found is not None and found.is_file() and platform.system() == "Linux"
-    how = "npm ci --ignore-scripts in tests/opencode, or set LIFEOS_TEST_OPENCODE to the program"
-    require(f"OpenCode {VERSION}", present, how)
+    require(f"OpenCode {VERSION}", present, HOW)
     assert found is not None
     return found
 

@@ -97,6 +97,7 @@ class Case:
     stage: Stage = Stage.BUILD
     roles: Mapping[str, Callable[[Turn], Step]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    writes: str = ""  # what it writes that it must not know
 
 
 BREACH, ASKS = ItemKind.BREACH, ItemKind.ESCALATION
@@ -207,10 +208,9 @@ CASES = (
     Case(
         "floods the line",
         steps(flood(64 << 20)),
-        FailureClass.TIMEOUT,
-        ASKS,
-        "",
-        {"loop.routing.timeout": AT_ONCE, **QUICK},
+        FailureClass.BUDGET_EXCEEDED,
+        ItemKind.BUDGET,
+        "no end",
     ),
     Case(
         "is cut off, and its program ends with 0",
@@ -287,6 +287,7 @@ CASES = (
         OUT,
         BREACH,
         "src/calc.py",
+        writes=HOST_SECRET,
     ),
     Case(
         "hides a repository in the tree",
@@ -297,11 +298,11 @@ CASES = (
     ),
     Case(
         "runs what it may not",
-        steps(GOOD_WORK, shell("bash -c 'touch src/x; rm src/x'"), DONE),
-        OUT,
-        BREACH,
-        "bash",
-        {"envelope.agent.commands": ["python3 *", "bash -c *x*"]},
+        steps(GOOD_WORK, shell("bash -c 'touch src/x'"), DONE),
+        Success.OK,
+        ItemKind.STAGE_REVIEW,
+        "",
+        {"envelope.agent.commands": ["python3 *"]},
     ),
     Case(
         "gives a verdict without evidence",
@@ -375,12 +376,18 @@ def test_it_ends_as_the_policy_says_and_nothing_else_is_touched(case: Case, tmp_
     assert last.facts.outcome == case.outcome, (last.facts.message, scene.said)
     told = " ".join([last.facts.message, *(f"{b.path} {b.message}" for b in last.facts.breaches)])
     assert case.says in told
+    if case.outcome is Success.OK:
+        assert last.facts.paths == ("src/calc.py",)
     run = scene.run()
     waits = scene.item().kind if isinstance(case.waits, ItemKind) else run.status
     assert waits == case.waits
-    if case.outcome is FailureClass.ENVELOPE_VIOLATION and HOST_SECRET not in str(case.does):
+    if case.outcome is FailureClass.ENVELOPE_VIOLATION:
         assert last.evidence["patch.diff"]
-    _untouched(scene, before, server)
+    # A model that writes a secret knew it; what has to be seen is that it gets no further.
+    written = HOST_SECRET in str(case.writes)
+    _untouched(scene, before, server, (KEY,) if written else (KEY, HOST_SECRET))
+    if written:
+        assert HOST_SECRET not in scene.git("log", "--all", "--patch", "--no-ext-diff")
 
 
 def _last(scene: Scene, stage: Stage) -> Finished:
@@ -388,7 +395,7 @@ def _last(scene: Scene, stage: Stage) -> Finished:
     return found[-1]
 
 
-def _untouched(scene: Scene, before: str, server: ScriptedModel) -> None:
+def _untouched(scene: Scene, before: str, server: ScriptedModel, secrets: tuple[str, ...]) -> None:
     """Main has only lifeos's own bookkeeping more; nothing leaked, nothing runs or is torn."""
     git: Git = scene.git
     changed = git("diff", "--name-only", before, "main").split()
@@ -397,7 +404,7 @@ def _untouched(scene: Scene, before: str, server: ScriptedModel) -> None:
     named = git("rev-list", "--objects", "--all").splitlines()
     texts = "".join(git("cat-file", "-p", line.split()[0]) for line in named)
     sent = b"".join(asked.raw for asked in server.requests).decode()
-    for secret in (KEY, HOST_SECRET):
+    for secret in secrets:
         assert secret not in texts
         assert secret not in sent
     assert not Path("/outside").exists()

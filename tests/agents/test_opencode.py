@@ -20,7 +20,7 @@ import pytest
 
 from conftest import require
 from lifeos.agents.opencode import OpenCode
-from lifeos.agents.opencode_install import TRIED, find, ripgrep
+from lifeos.agents.opencode_install import find, ripgrep
 from lifeos.agents.program import Call, Said
 from lifeos.bubblewrap import Bubblewrap
 from lifeos.core.policy.envelope import AgentLimits, Limits
@@ -43,9 +43,9 @@ from scripted_model import (
     text,
     tool,
 )
+from scripted_team import HOW, place
 
-GIVEN = os.environ.get("LIFEOS_TEST_OPENCODE")  # read before a test seals the environment
-BINARY = Path(GIVEN) if GIVEN else None
+BINARY = place()
 KEY = "sk-canary-5d1e2c7b9a"
 DONE = text("All done.")
 
@@ -56,8 +56,7 @@ pytestmark = pytest.mark.sandbox
 def installed() -> None:
     """The program has to be here."""
     found = find(BINARY, {"PATH": os.environ["PATH"]})
-    how = f"npm install -g opencode-ai@{TRIED}, or set LIFEOS_TEST_OPENCODE"
-    require("OpenCode", not isinstance(found, Problem), how)
+    require("OpenCode", not isinstance(found, Problem), HOW)
 
 
 @pytest.fixture
