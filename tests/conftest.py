@@ -26,8 +26,8 @@ EMAIL = "person@example.invalid"
 KEPT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYENV_ROOT")
 KEPT_PREFIXES = ("PYTEST_", "COVERAGE_")
 
-# Started in the background of a script, Ctrl-C is ignored by this process and by all that it starts;
-# what is tested is what it does where it is not.
+# Started in the background of a script, Ctrl-C is ignored by this process and by all that it
+# starts; what is tested is what it does where it is not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine must not fail a test; in CI hypothesis chooses "ci" (the same examples each time).

@@ -14,6 +14,7 @@ import pytest
 from lifeos.core.records import Claimed, Finished, Held
 from lifeos.core.state import RunStatus
 from lifeos.model import FailureClass, ItemKind, Stage
+from lifeos.tick.context import Limits
 from loop_scene import Scene, Settings, begin_scene
 from scripted_model import ScriptedModel, Step, Turn, error, steps, text, tool
 from scripted_team import Team, design, finding, plan, verdict
@@ -225,3 +226,57 @@ def test_the_day_s_money_holds_over_all_runs(tmp_path: Path) -> None:
     held = [r for r in scene.records() if isinstance(r, Held)]
     assert [r.rule for r in held] == ["budget:cost_per_day"]
     assert scene.snapshot().spend.day_cost <= 0.06
+
+
+TWO = """\
+# Backlog
+
+- [ ] **LO-aaaaaa** Say hello in one file
+  - scope: `src/one.txt`
+  - risk: low
+
+  Acceptance:
+  - [ ] it says hello: `grep -q hello src/one.txt`
+
+- [ ] **LO-bbbbbb** Say hello in another file
+  - scope: `src/two.txt`
+  - risk: low
+
+  Acceptance:
+  - [ ] it says hello: `grep -q hello src/two.txt`
+"""
+
+
+def test_each_line_of_progress_says_whose_it_is_when_several_work_at_once(tmp_path: Path) -> None:
+    """Two builders, side by side: what one of them writes is said under its own task."""
+
+    def builder(turn: Turn) -> Step:
+        name = "one" if "src/one.txt" in turn.user else "two"
+        write = tool("write", filePath=f"/work/src/{name}.txt", content="hello\n")
+        return steps(write, DONE)(turn)
+
+    with ScriptedModel(Team(builder)) as model:
+        scene = team_scene(tmp_path, model, {})
+        scene.commit({"BACKLOG.md": TWO})
+        scene.tick(Limits(jobs=2))
+    assert len(scene.snapshot().items) == 2, scene.said
+    builds = [line for line in scene.said if line.endswith("command builds")]
+    assert sorted(builds) == ["LO-aaaaaa:  command builds", "LO-bbbbbb:  command builds"]
+
+
+def test_an_approval_that_only_builds_again_says_so(tmp_path: Path) -> None:
+    """A patch with a secret in it is not kept: the question says where it is, and what follows."""
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"[:36]
+    leak = tool("write", filePath="/work/src/say.txt", content=f"hello {token}\n")
+    with ScriptedModel(Team(steps(leak, DONE))) as model:
+        scene = team_scene(tmp_path, model, {})
+        scene.tick()
+    item, run = scene.item(), scene.run()
+    assert item.kind is ItemKind.BREACH
+    asked = (scene.folder / f".lifeos/queue/{item.id}.md").read_text()
+    assert "accept this patch" not in asked
+    assert "build it once more" in asked
+    kept = f".git/lifeos/quarantine/{run.id}.{run.last_n[Stage.BUILD]}"
+    assert kept in asked
+    assert token in (scene.folder / kept / "src/say.txt").read_text()
+    assert f"lifeos show {run.id} {run.last_n[Stage.BUILD]} patch.diff" in asked

@@ -307,10 +307,10 @@ def test_all_files_are_checked_at_once() -> None:
 
 def test_what_does_not_fit_between_files_has_a_place() -> None:
     """The line of the setting that must change."""
-    (problem,) = problems(CONFIG, "remote: none", "remote: origin")
-    line = line_of(CONFIG, "remote: none")
-    assert str(problem.place) == f"{CONFIG}:{line}:9"
-    assert "remote `origin` cannot be used" in problem.message
+    (problem,) = problems(APPROVALS, "trust: commit", "trust: merge")
+    line = line_of(APPROVALS, "trust: commit")
+    assert str(problem.place) == f"{APPROVALS}:{line}:8"
+    assert "trust `merge` cannot be used" in problem.message
 
 
 def test_the_repositorys_own_prompts_are_part_of_the_set() -> None:
@@ -592,6 +592,27 @@ def test_a_wrong_number_is_shown_as_it_stands_there(value: str, said: str) -> No
     """In words that people use for it."""
     (problem,) = problems(LOOP, "attempts_per_stage: 6", f"attempts_per_stage: {value}")
     assert problem.message == f"`budgets.attempts_per_stage` {said}"
+
+
+def test_a_key_in_the_place_of_a_variable_s_name_is_not_said_again() -> None:
+    """Somebody who writes the key itself into the file must not find it in a log as well."""
+    new = 'providers: {p: {url: "https://example.org/v1", key_env: sk-canary-1}}'
+    (problem,) = problems(CONFIG, "providers: {}", new)
+    assert "canary" not in str(problem)
+    assert problem.message.startswith("`providers.p.key_env` must be the name of an environment")
+    assert problem.fix.startswith("write `key_env: NAME`")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fix"),
+    [("familly: a", "did you mean `family`?"), ("price: {in: 1, output: 1}", "did you mean")],
+)
+def test_a_wrong_key_below_a_name_of_the_person_s_own_has_its_fix(wrong: str, fix: str) -> None:
+    """The keys that a model may have are known, whatever the model is called."""
+    new = f"models: {{mine: {{provider: p, id: m, {wrong}}}}}"
+    found = [each for each in problems(CONFIG, "\nmodels: {}", f"\n{new}") if "key" in each.message]
+    assert [each.message.split()[0] for each in found] == ["unknown"]
+    assert found[0].fix.startswith((fix, "known here: input, output, cached"))
 
 
 def test_a_word_of_the_wrong_form_is_named_with_the_form() -> None:

@@ -29,6 +29,7 @@ LAYERS = {
     "lifeos.watch": 2,
     "lifeos.agents.*": 2,
     "lifeos.proxy.*": 2,
+    "lifeos.forge.*": 2,
     "lifeos.checks": 2,
     "lifeos.prepare": 2,
     "lifeos.governance": 2,

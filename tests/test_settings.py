@@ -433,6 +433,14 @@ EFFECTS: tuple[Effect, ...] = (
         # Put together inside, so that the text of the task is none.
         backlog=task(f"mkdir docs && printf 'key = AKIA%s' ZZZZQQQQWWWW2345 > {GUIDE}"),
     ),
+    Effect(
+        "envelope.fake_secrets",
+        ["docs/**"],
+        build,
+        "envelope_violation secret",
+        "ok",
+        backlog=task(f"mkdir docs && printf 'key = AKIA%s' ZZZZQQQQWWWW2345 > {GUIDE}"),
+    ),
     Effect("envelope.limits.seconds", 1, build, "ok", "timeout", ONCE, backlog=task(SLOW)),
     Effect(
         "envelope.limits.memory_mb",
@@ -649,7 +657,6 @@ _WAITING: list[Scene] = []
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        (".lifeos/config.yaml", "remote: none", "remote: origin", "remote `origin` cannot be used"),
         (".lifeos/config.yaml", "build: recipe", "build: other", "must be 'recipe'"),
         ("policies/approvals.yaml", "trust: commit", "trust: merge", "trust `merge` cannot be"),
         (".lifeos/config.yaml", "checks: []", "lfs: true", "unknown key `lfs`"),
@@ -690,7 +697,6 @@ ROUTES = {
     "backoff": "core/test_judge.py::test_the_backoff_of_each_class",
 }
 HERE = "test_settings.py::test_changing_only_this_changes_what_the_loop_does"
-REFUSED = "test_settings.py::test_a_setting_that_would_do_nothing_is_refused_by_name"
 OF_AGENTS = "test_settings_agents.py::test_changing_only_this_changes_what_happens"
 PROMPTS = "test_settings_agents.py::test_a_prompt_of_the_repository_is_what_the_model_gets"
 CLASSES = "core/test_council.py::test_the_rules_of_the_council_file_are_what_classifies"
@@ -745,7 +751,17 @@ ELSEWHERE: Mapping[str, str] = {
     "approvals.trust": "approvals/test_must_not_resume.py::test_unsigned",
     "approvals.approvers[].key": "approvals/test_must_not_resume.py::test_unknown_key",
     "approvals.approvers[].name": "core/test_policy.py::test_wrong_approvals_are_refused",
-    "config.remote": REFUSED,
+    "config.remote": "remote/test_turns.py::test_from_one_clone_to_a_remote",
+    "config.tick.where": "remote/test_turns.py::test_where_a_tick_may_run",
+    **{
+        f"config.forge.{name}": f"forge/test_doctor_forge.py::test_{test}"
+        for name, test in (
+            ("kind", "kind_decides_whether_a_forge_is_asked"),
+            ("host", "host_decides_where_the_token_goes"),
+            ("repository", "repository_is_named_or_taken_from_the_remote"),
+            ("token_env", "token_env_names_the_variable_of_the_token"),
+        )
+    },
     **dict.fromkeys((effect.setting for effect in AGENTS), OF_AGENTS),
 }
 """The settings that are tested elsewhere, or by another test here: the file and the test."""

@@ -267,6 +267,10 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
         return f"must be {context['ge']} or more, not {shown}", ""
     if kind == "less_than_equal":
         return f"must be {context['le']} or less, not {shown}", ""
+    if kind == "string_pattern_mismatch" and detail["loc"][-1] == "key_env":
+        # What was written may be the key: it must not be said again.
+        fix = "write `key_env: NAME`, and export NAME=… where lifeos runs"
+        return "must be the name of an environment variable, never the key itself", fix
     if kind == "string_pattern_mismatch":
         return f"is {shown}, which does not have the form {context['pattern']}", ""
     if kind == "value_error":
@@ -293,13 +297,19 @@ def _nearest(word: str, known: tuple[str, ...]) -> str:
 
 def _known_keys(model: type[Frozen], path: tuple[str | int, ...]) -> tuple[str, ...]:
     """The keys that the group at ``path`` may have."""
+    here: Any = model
     for part in path:
-        if isinstance(part, str):
-            inner = _model_in(model.model_fields[part].annotation)
-            if inner is None:
-                return ()
-            model = inner
-    return tuple(model.model_fields)
+        if isinstance(part, int):
+            continue
+        if get_origin(here) is Mapping:  # names of the person's own, each with such a group
+            here = get_args(here)[1]
+            continue
+        group = _model_in(here)
+        if group is None:
+            return ()
+        here = group.model_fields[part].annotation
+    group = _model_in(here)
+    return tuple(group.model_fields) if group else ()
 
 
 def _model_in(annotation: Any) -> type[Frozen] | None:  # noqa: ANN401 - a type, as typing has it

@@ -138,7 +138,6 @@ def test_a_build_writes_and_runs(folder: Path) -> None:
         "edits: README.md",
         "has answered",
     ]
-    assert "tokens, $0.0" in seen.progress[-1]
     assert said.reported.requests == 4
     assert said.reported.tokens == seen.meter.usage.tokens == 4 * 120
     assert said.reported.cost == pytest.approx(seen.meter.usage.cost)

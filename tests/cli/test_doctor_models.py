@@ -257,3 +257,20 @@ def test_models_that_no_agent_uses_are_not_called(tmp_path: Path) -> None:
         assert model.requests == []
     assert lines["models"][0]["said"] == "main: configured, and no agent uses one yet"
     assert "call" not in lines
+
+
+def test_no_key_is_sent_by_rules_that_nobody_adopted(tmp_path: Path) -> None:
+    """Else whoever can write to main names an address of their own, and is sent the key."""
+    with answering(GOOD) as model, answering(GOOD) as thief:
+        scene = begin_scene(tmp_path / "repo", rules(model.url))
+        scene.environ["HERE_KEY"] = KEY
+        scene.tick()
+        asked = len(model.requests)
+        name = ".lifeos/config.yaml"
+        scene.commit(scene.edit(name, model.url, thief.url), author="eve@example.org")
+        said = lifeos(scene.folder, "doctor", "--json", HERE_KEY=KEY)
+        assert not thief.requests
+        assert len(model.requests) == asked
+    (call,) = [line for line in said.data("doctor")["lines"] if line["name"] == "call"]
+    assert call["level"] == "warn"
+    assert "not known to be adopted" in call["said"]

@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     ),
     "listed himself a commit earlier": ({"then": GONE}, "was not an approver when"),
     "removed since": ({"now": GONE}, "taken off the approvers"),
-    "trust commit with a forge": ({"evidence": replace(EVIDENCE, forge=True)}, "a remote is"),
+    "trust commit with a forge": ({"evidence": replace(EVIDENCE, forge=True)}, "a forge is"),
     "trust commit in CI": ({"evidence": replace(EVIDENCE, ci=True)}, "CI machine"),
     "trust merge without a forge": ({"now": MERGE}, "needs a forge"),
     "trust merge, but pushed": (

@@ -357,6 +357,18 @@ def test_a_pattern_of_the_base_is_not_this_changes_leak() -> None:
     assert kinds(changed("a"), contents=base_too, secret_values=known) == {BreachKind.SECRET}
 
 
+def test_test_data_may_look_like_a_secret_where_the_policy_expects_it() -> None:
+    """There, and only there; a secret of this machine is one wherever it stands."""
+    token = "ghp_" + "aB3" * 12
+    contents = {oid("new"): f"x = '{token}'\n".encode()}
+    fake = {"fake_secrets": ["tests/data/**"]}
+    assert kinds(changed("tests/data/a"), contents=contents, rules=fake) == set()
+    assert kinds(changed("src/a"), contents=contents, rules=fake) == {BreachKind.SECRET}
+    known = (("TOKEN", token),)
+    found = kinds(changed("tests/data/a"), contents=contents, rules=fake, secret_values=known)
+    assert found == {BreachKind.SECRET}
+
+
 def test_every_kind_makes_an_attempt_fail() -> None:
     """No breach is without a class and a question: a new kind cannot slip through."""
     for kind in BreachKind:

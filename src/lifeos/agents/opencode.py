@@ -113,8 +113,7 @@ class Watch:
             self._heard = self.clock()
             told = _told(event)
             if told:
-                used = self.call.door.meter.usage
-                self.call.progress(f"{told} ({used.tokens} tokens, ${used.cost:.4f} so far)")
+                self.call.progress(told)
 
     def look(self) -> bool:
         """Whether it has to end now."""

@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "init": "Write the default governance and a first backlog.",
     "demo": "Show a whole run in a scratch repository, in a minute.",
     "tick": "Carry the backlog on until a person is needed.",
+    "ci": "The parts of a tick, for CI: claim, attempt, check, collect.",
     "status": "What runs, what waits, and on whom.",
     "next": "Which task is next, and why each other one is not.",
     "backlog": "List, add and format tasks.",

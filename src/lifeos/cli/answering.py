@@ -55,9 +55,10 @@ def answer(
     json: bool,
 ) -> int:
     """Answer the item that is meant, and say what happens next."""
+    from lifeos.core.state import OnApprove
     from lifeos.core.table import effects
 
-    ctx = frame_of(context).context()
+    ctx = frame_of(context).context(offline=True)
     with ctx.repo:
         item = find_item(ctx.ledger, name)
         _require_possible(item, decision, comment)
@@ -66,18 +67,21 @@ def answer(
         earlier = _earlier_answer(ctx, item)
         _require_fresh(ctx, item)
         run = ctx.ledger.snapshot.runs.get(item.run or "")
+        commit = None if dry_run else _commit(ctx, item, decision, comment)
         data = AnswerData(
             item=item.id,
             kind=item.kind,
             task=run.task if run else None,
             run=item.run,
             decision=decision,
-            effect=effects(item.kind, item.stage, item.rule)[decision],
+            effect=effects(
+                item.kind, item.stage, item.rule, again=item.on_approve is OnApprove.AGAIN
+            )[decision],
             who=who,
             branch=ctx.rules.config.main,
-            commit=None if dry_run else _commit(ctx, item, decision, comment),
+            commit=commit,
             replaced=earlier,
-            not_pushed=not_pushed(ctx.rules),
+            not_pushed=not_pushed(ctx.repo, ctx.rules, commit),
         )
     if json:
         show_json(decision.value, data)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifeos.cli.here import Here
     from lifeos.core.backlog.edit import Draft
     from lifeos.core.backlog.entry import Backlog, Task
+    from lifeos.core.policy import Governance
     from lifeos.store.repo import Repo
 
 app = typer.Typer(no_args_is_help=True)
@@ -85,6 +86,7 @@ class AddData(Frozen):
     commit: str | None = None
     branch: str = ""
     more: bool = False
+    not_pushed: str = ""
 
 
 class FmtData(Frozen):
@@ -231,11 +233,13 @@ def add(
         )
         edited = commit and _edited(repo, file)
         added = _add(file, draft)
+        made = _commit(repo, added) if commit else None
         data = AddData(
             id=added.id,
             title=added.title,
             line=added.line,
-            commit=_commit(repo, added) if commit else None,
+            commit=made,
+            not_pushed=_pushed(repo, made),
             branch=(repo.refs.head() or "").removeprefix("refs/heads/"),
             more=edited,
         )
@@ -257,6 +261,21 @@ def _commit(repo: Repo, added: Task) -> str | None:
     from lifeos.store.person import commit_files
 
     return commit_files(repo, (BACKLOG,), one_line(f"Add {added.id}: {added.title}", 100))
+
+
+def _pushed(repo: Repo, commit: str | None) -> str:
+    """Push it where a remote holds the truth, and main is checked out. What is left to do."""
+    from lifeos.cli.here import is_set_up, look_at
+    from lifeos.cli.on_main import push_own
+
+    if commit is None or not is_set_up(repo):
+        return ""
+    rules = look_at(repo).rules
+    return push_own(repo, rules, commit) if repo.refs.head() == _ref(rules) else ""
+
+
+def _ref(rules: Governance) -> str:
+    return f"refs/heads/{rules.config.main}"
 
 
 def _add(file: BacklogFile, draft: Draft) -> Task:
@@ -286,6 +305,8 @@ def _add_text(data: AddData) -> str:
     if data.commit:
         more = ", with the other edits of the file" if data.more else ""
         lines.append(f"committed {data.commit[:12]} on {data.branch or 'no branch'}{more}")
+        if data.not_pushed:
+            lines.append(data.not_pushed)
         lines.append("next: lifeos tick")
     else:
         lines.append(f"next: commit {BACKLOG}, then lifeos tick")

@@ -47,20 +47,21 @@ def command(
     """
     from lifeos.core.backlog.entry import Mark
 
-    with look(frame_of(context)) as here:
+    with look(frame_of(context), fresh=True) as here:
         found = find_task(here, task)
         if found.mark in (Mark.CANCELLED, Mark.DONE):
             state = "cancelled" if found.mark is Mark.CANCELLED else "done"
             raise UsageError(f"{found.name} is {state} already", "lifeos backlog list --all")
         run = _open_run(here, found)
+        commit = None if dry_run else _commit(here, found, message)
         data = CancelData(
             task=found.id,
             title=found.title,
             run=run,
             work=_work(here, run),
             branch=here.branch,
-            commit=None if dry_run else _commit(here, found, message),
-            not_pushed=not_pushed(here.rules),
+            commit=commit,
+            not_pushed=not_pushed(here.repo, here.rules, commit),
         )
     if json:
         show_json("cancel", data)

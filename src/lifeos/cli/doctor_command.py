@@ -35,14 +35,15 @@ def command(
         bool, typer.Option("--quiet", "-q", help="Only what is not as it should be.")
     ] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Do not call the models that agents use.")
+        bool, typer.Option("--offline", help="Ask neither models nor the forge.")
     ] = False,
     json: Json = False,
 ) -> int:
-    """Check git, sandbox, identity, models and leftovers on this machine; exit 1 on a failure.
+    """Check git, sandbox, identity, models, forge and leftovers; exit 1 on a failure.
 
-    Each model that an agent uses gets one call of a few tokens, unless `--offline`. Files are
-    checked by `lifeos validate`, history by `lifeos verify`.
+    Each model that an agent uses gets one call of a few tokens, and the forge is asked what it
+    really enforces, unless `--offline`. Files are checked by `lifeos validate`, history by
+    `lifeos verify`.
     """
     frame = frame_of(context)
     if json:
@@ -85,7 +86,7 @@ def _summary(lines: tuple[Line, ...]) -> int:
 
 def examine(frame: Frame, *, offline: bool) -> Iterator[Line]:
     """Everything looked at, one line each, in the order in which it should be mended."""
-    from lifeos.cli import health_machine, health_models, health_repo
+    from lifeos.cli import health_forge, health_machine, health_models, health_repo
 
     yield from health_machine.programs()
     try:
@@ -101,8 +102,10 @@ def examine(frame: Frame, *, offline: bool) -> Iterator[Line]:
         yield from health_repo.ledger(repo, rules, int(time.time()))
         if rules is not None:
             yield from health_machine.sandbox(rules)
-            yield from health_models.models(rules, os.environ, offline=offline)
+            yield from health_models.models(repo, rules, os.environ, offline=offline)
+            yield from health_repo.remote(repo, rules, offline=offline)
             yield from health_machine.trust(rules, has_remote=_has_remote(repo))
+            yield from health_forge.forge(repo, rules, os.environ, offline=offline)
         yield from health_machine.leftovers(repo)
         yield health_machine.disk(repo)
 

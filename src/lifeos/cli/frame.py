@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifeos.errors import UsageError
+from lifeos.errors import Busy, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -42,24 +42,42 @@ class Frame:
 
     def ledger(self, repo: Repo) -> Ledger:
         """The ledger, or an error that names ``lifeos init``."""
+        from lifeos.cli.here import is_set_up, look_at
         from lifeos.store.ledger import Ledger as LedgerClass
 
         ledger = LedgerClass.open(repo)
+        if ledger is None and is_set_up(repo):
+            ledger = look_at(repo).ledger  # of the remote, in a clone where no tick has run yet
         if ledger is None:
             raise UsageError("there is no ledger here yet", "lifeos init, commit, then lifeos tick")
         return ledger
 
-    def context(self, world: World | None = None, limits: Limits | None = None) -> Context:
-        """Repository, ledger and surroundings."""
-        from lifeos.tick.context import Context as ContextClass
-        from lifeos.tick.context import Limits as LimitsClass
+    def context(
+        self,
+        world: World | None = None,
+        limits: Limits | None = None,
+        *,
+        offline: bool = False,
+    ) -> Context:
+        """Repository, ledger and surroundings, as the remote has them where one holds the truth.
+
+        ``offline``: where it cannot be reached, by what this clone last saw of it.
+        """
+        from lifeos.tick.begin import attached, last_seen
         from lifeos.tick.context import World as WorldClass
 
         world = world or WorldClass()
         repo = self.repo(world.trace)
-        return ContextClass(
-            repo=repo, ledger=self.ledger(repo), world=world, limits=limits or LimitsClass()
-        )
+        try:
+            found = attached(repo, world, limits)
+        except Busy as busy:
+            if not offline:
+                raise
+            progress(f"{busy.message}; this goes by what was last seen of it")
+            found = last_seen(repo, world, limits)
+        if found is None:
+            raise UsageError("there is no ledger here yet", "lifeos init, commit, then lifeos tick")
+        return found
 
 
 def frame_of(context: typer.Context) -> Frame:

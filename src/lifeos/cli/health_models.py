@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from lifeos.cli.adopted import adopted
 from lifeos.cli.health import Line, fail, ok, warn
 from lifeos.core.policy.fitting import is_free, modelled, models_used
 from lifeos.core.policy.models import UnknownPrice
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from lifeos.core.policy import Governance
     from lifeos.core.policy.models import Model
     from lifeos.proxy import Route
+    from lifeos.store.repo import Repo
 
 _CONFIG = ".lifeos/config.yaml"
 _COUNCIL = "council"
 
 
-def models(rules: Governance, environ: Mapping[str, str], *, offline: bool) -> Iterator[Line]:
+def models(
+    repo: Repo, rules: Governance, environ: Mapping[str, str], *, offline: bool
+) -> Iterator[Line]:
     """Everything about agents with a model; nothing where no agent has one.
 
     Unless ``offline``, each route that is used gets one cheap call. No key is ever shown.
@@ -34,9 +38,15 @@ def models(rules: Governance, environ: Mapping[str, str], *, offline: bool) -> I
             yield ok("models", f"{names}: configured, and no agent uses one yet")
         return
     yield from _programs(rules)
+    known = offline or adopted(repo, rules)
     for name, uses in models_used(rules.config, rules.council).items():
         yield _priced(rules, name, uses)
-        yield _called(rules, environ, name, offline=offline)
+        if known:
+            yield _called(rules, environ, name, offline=offline)
+        else:
+            # Whoever could name another address there would be sent the key.
+            said = f"{name}: main's rules are not known to be adopted: no key is sent by them"
+            yield warn("call", said, "lifeos tick adopts them, or asks an approver; then again")
     if "review" in agents:
         yield _independence(rules)
 

@@ -76,6 +76,23 @@ def _about_rules(repo: Repo, rules: Governance) -> list[Line]:
     return lines
 
 
+def remote(repo: Repo, rules: Governance, *, offline: bool) -> Iterator[Line]:
+    """Whether the remote that holds the truth answers, and would take a push."""
+    from lifeos.core.policy import NO_REMOTE
+    from lifeos.store.remote import Remote
+
+    config = rules.config
+    if config.remote == NO_REMOTE or offline or f"remote.{config.remote}.url" not in repo.config:
+        return
+    try:
+        Remote.open(repo, config.remote, config.main).probe()
+    except LifeosError as error:
+        yield fail("remote", error.message, error.fix)
+        return
+    said = "main can be read, and this account may push (hooks and branch rules show at a push)"
+    yield ok("remote", f"{config.remote}: {said}")
+
+
 def _uncommitted(repo: Repo) -> list[str]:
     """Governance files and backlog whose text in the work tree is not what is checked out."""
     if repo.work_tree is None:

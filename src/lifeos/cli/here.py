@@ -46,28 +46,59 @@ class Here:
 
 
 @contextmanager
-def look(frame: Frame) -> Iterator[Here]:
+def look(frame: Frame, *, fresh: bool = False) -> Iterator[Here]:
     """Open the repository and everything in it; the errors of ``look_at``."""
     with frame.repo() as repo:
-        yield look_at(repo)
+        yield look_at(repo, fresh=fresh)
 
 
-def look_at(repo: Repo) -> Here:
-    """What is in an open repository.
+def look_at(repo: Repo, *, fresh: bool = False) -> Here:
+    """What is in an open repository; with a remote, what this clone last saw of it.
 
+    ``fresh``: the remote is asked first, if it can be reached.
     Raises ``UsageError`` where lifeos is not set up, or its rules or main are not there.
     """
+    from lifeos.core.policy import NO_REMOTE
     from lifeos.store.ledger import Ledger
 
     ledger = Ledger.open(repo)
     rules = adopted(ledger) if ledger else first_rules(repo)
-    commit = repo.refs.read(f"refs/heads/{rules.config.main}")
+    commit = None
+    if rules.config.remote != NO_REMOTE:
+        ledger, commit = _of_remote(repo, rules, ledger, fresh=fresh)
+        rules = adopted(ledger) if ledger else rules
+    commit = commit or repo.refs.read(f"refs/heads/{rules.config.main}")
     if commit is None:
         raise UsageError(
             f"the branch {rules.config.main} does not exist",
             f"create it, or set `main:` in {_CONFIG}",
         )
     return Here(repo, ledger, rules, main_at(repo, commit))
+
+
+def _of_remote(
+    repo: Repo, rules: Governance, ledger: Ledger | None, *, fresh: bool
+) -> tuple[Ledger | None, str | None]:
+    """The ledger and main of the remote: as they are, or as they were last seen."""
+    from lifeos.errors import Busy
+    from lifeos.store.ledger import Ledger as LedgerClass
+    from lifeos.store.remote import Remote, known_ledger, known_main
+
+    config = rules.config
+    if fresh:
+        from lifeos.cli.frame import progress
+        from lifeos.tick.context import World
+
+        remote = Remote.open(repo, config.remote, config.main, World().pause)
+        try:
+            remote.refresh()
+            return LedgerClass.of(remote), remote.main
+        except Busy as busy:
+            progress(f"{busy.message}; this goes by what was last seen of it")
+    tip = known_ledger(repo, config.remote)
+    if tip is not None and (ledger is None or ledger.tip != tip):
+        ledger = LedgerClass.at(repo, tip)
+    return ledger, known_main(repo, config.remote, config.main)
 
 
 def is_set_up(repo: Repo) -> bool:

@@ -16,6 +16,8 @@ from lifeos.errors import Exit
 from lifeos.model import Decision, Frozen, ItemKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lifeos.cli.here import Here
     from lifeos.core.decide import Answer
     from lifeos.core.state import Item
@@ -107,9 +109,15 @@ def show_item(
     return Exit.OK
 
 
-def _open_items(here: Here) -> list[Waiting]:
+def _effects(item: Item) -> Mapping[Decision, str]:
+    from lifeos.core.state import OnApprove
     from lifeos.core.table import effects
 
+    again = item.on_approve is OnApprove.AGAIN
+    return effects(item.kind, item.stage, item.rule, again=again)
+
+
+def _open_items(here: Here) -> list[Waiting]:
     if here.ledger is None or not here.ledger.snapshot.items:
         return []
     given = _given(here)
@@ -129,7 +137,7 @@ def _open_items(here: Here) -> list[Waiting]:
                 subject=item.subject,
                 opened=item.opened_at,
                 expires=item.expires_at,
-                answers=dict(effects(item.kind, item.stage, item.rule)),
+                answers=dict(_effects(item)),
                 given=given.get(item.id),
             )
         )

@@ -37,7 +37,7 @@ def command(context: typer.Context, json: Json = False) -> int:
     made, unpushed = None, ""
     with frame_of(context).repo() as repo:
         if is_set_up(repo):
-            made, unpushed = _from_main(look_at(repo))
+            made, unpushed = _from_main(look_at(repo, fresh=True))
         gone = [path for path in stop_files(repo) if is_set(path)]
         for path in gone:
             _remove(path)
@@ -82,7 +82,7 @@ def _from_main(here: Here) -> tuple[str | None, str]:
         return [back, away]
 
     made = OnMain.under(here.repo, here.rules).commit(plan, "resume lifeos\n")
-    return made, not_pushed(here.rules)
+    return made, not_pushed(here.repo, here.rules, made)
 
 
 def _removed_in_vain(here: Here) -> bool:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lifeos.cli.frame import Json, frame_of, show, show_json
-from lifeos.cli.here import look
-from lifeos.cli.tasks import context_of, find_task
+from lifeos.cli.here import Here
+from lifeos.cli.tasks import find_task
 from lifeos.errors import Exit, UsageError
 from lifeos.model import CloseOutcome, Frozen, Stage
+from lifeos.tick.reading import main_at
 
 if TYPE_CHECKING:
     from lifeos.core.backlog.entry import Task
@@ -66,9 +67,10 @@ def command(
 
     Whoever can write the ledger may do this: the new run meets the same rules and checkpoints.
     """
-    with look(frame_of(context)) as here:
+    ctx = frame_of(context).context()
+    with ctx.repo:
+        here = Here(ctx.repo, ctx.ledger, ctx.rules, main_at(ctx.repo, ctx.main()))
         found = find_task(here, task)
-        ctx = context_of(here)
         ended = _require_ended(ctx, found)
         _require_artifacts(ctx, found, ended, start)
         data = RetryData(
@@ -131,9 +133,10 @@ def _record(ctx: Context, task: Task, start: Start) -> str:
     from lifeos.store.person import identity
 
     _, who = identity(ctx.repo)
-    with ctx.ledger.turn():
+
+    def record() -> str:
         ended = _require_ended(ctx, task)
-        commit = ctx.ledger.append(
+        return ctx.ledger.append(
             Noted(
                 at=ctx.now(),
                 topic=Topic.RETRY,
@@ -143,5 +146,7 @@ def _record(ctx: Context, task: Task, start: Start) -> str:
                 who=who,
             )
         )
-        ctx.ledger.save()
+
+    commit = ctx.ledger.in_turn(record)
+    ctx.ledger.save()
     return commit

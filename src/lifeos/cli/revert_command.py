@@ -88,13 +88,13 @@ def _revert(ctx: Context, what: str, *, dry_run: bool) -> RevertData:
         who=who,
         branch=ctx.rules.config.main,
         diffstat=diffstat(ctx.repo, main.tree, tree).rstrip(),
-        not_pushed=not_pushed(ctx.rules),
     )
     if dry_run:
         return data
     commit = done or _commit(ctx, OnMain.under(ctx.repo, ctx.rules), ended, unmark)
     _note(ctx, ended, commit, who, at)
-    return data.model_copy(update={"commit": commit})
+    unpushed = not_pushed(ctx.repo, ctx.rules, commit)
+    return data.model_copy(update={"commit": commit, "not_pushed": unpushed})
 
 
 def _landed(ledger: Ledger, run: str) -> Ended:
@@ -186,9 +186,11 @@ def _message(ctx: Context, ended: Ended) -> str:
 def _note(ctx: Context, ended: Ended, commit: str, who: str, at: int) -> None:
     from lifeos.tick.revert import note_reverted
 
-    with ctx.ledger.turn():
+    def record() -> None:
         note_reverted(ctx.ledger, ended, commit, who, max(at, ctx.ledger.snapshot.at))
-        ctx.ledger.save()
+
+    ctx.ledger.in_turn(record)
+    ctx.ledger.save()
 
 
 def _text(data: RevertData) -> str:

@@ -15,6 +15,9 @@ from lifeos.errors import Exit, UsageError
 OUTPUTS = {
     "init": "init_command:InitData",
     "tick": "tick_command:TickData",
+    "ci-attempt": "ci_command:CiAttemptData",
+    "ci-check": "ci_command:CiCheckData",
+    "ci-collect": "ci_command:CiCollectData",
     "log": "log_command:LogData",
     "show": "passage:RunData",
     "show-attempt": "passage:AttemptData",

@@ -85,11 +85,17 @@ class Rules(Frozen):
 
 
 class StatusData(Frozen):
-    """``lifeos.status/v1``. ``ledger`` is None before the first tick."""
+    """``lifeos.status/v1``. ``ledger`` is None before the first tick.
+
+    ``main`` is the main that counts; with a remote, its main as this clone last saw it, and
+    ``not_pushed`` and ``behind`` are the commits that only this clone's main has, or lacks.
+    """
 
     branch: str
     main: str
     remote: str
+    not_pushed: int = 0
+    behind: int = 0
     ledger: str | None
     transitions: int
     at: int
@@ -125,10 +131,13 @@ def command(
 def _data(here: Here) -> StatusData:
     ledger = here.ledger
     snapshot = ledger.snapshot if ledger else None
+    not_pushed, behind = _apart(here)
     return StatusData(
         branch=here.branch,
         main=here.main.commit,
         remote=here.rules.config.remote,
+        not_pushed=not_pushed,
+        behind=behind,
         ledger=ledger.tip if ledger else None,
         transitions=snapshot.seq if snapshot else 0,
         at=snapshot.at if snapshot else 0,
@@ -140,6 +149,17 @@ def _data(here: Here) -> StatusData:
         rules=_rules(here),
         uncommitted=uncommitted(here),
     )
+
+
+def _apart(here: Here) -> tuple[int, int]:
+    """How many commits this clone's own main has more, and less, than the one that counts."""
+    mine = here.repo.refs.read(here.main_ref)
+    if mine is None or mine == here.main.commit:
+        return 0, 0
+    span = f"{mine}...{here.main.commit}"
+    out = here.repo.git.run("rev-list", "--left-right", "--count", "--end-of-options", span)
+    more, less = out.split()
+    return int(more), int(less)
 
 
 def _questions(here: Here) -> tuple[Question, ...]:

@@ -160,7 +160,17 @@ def _background(data: StatusData, now: float) -> str:
         if data.ledger
         else "none yet: the first lifeos tick begins it"
     )
-    remote = "" if data.remote == "none" else f" here; the truth is on {data.remote}"
+    remote = "" if data.remote == "none" else f" of {data.remote}, as last seen from here"
+    name = f"{data.remote} {data.branch}"
+    if data.not_pushed:
+        pull = f"git pull --rebase {name} && " if data.behind else ""
+        noun = "commit" if data.not_pushed == 1 else "commits"
+        remote += (
+            f"\n        your {data.branch} has {data.not_pushed} {noun} not pushed, so not"
+            f" counted: {pull}git push {name}"
+        )
+    elif data.behind:
+        remote += f"\n        your {data.branch} is {data.behind} behind: git pull {name}"
     return "\n".join(
         [
             f"main    {data.branch} at {data.main[:12]}{remote}",

@@ -96,7 +96,7 @@ def _commit(frame: Frame, content: bytes, why: str) -> tuple[str | None, bool, s
     from lifeos.core.clean import for_commit
     from lifeos.store.trees import FILE, lookup
 
-    with look(frame) as here:
+    with look(frame, fresh=True) as here:
         if lookup(here.repo.objects, here.main.tree, STOP):
             return None, True, ""
 
@@ -105,7 +105,7 @@ def _commit(frame: Frame, content: bytes, why: str) -> tuple[str | None, bool, s
 
         message = f"stop lifeos\n\n{for_commit(why)}".rstrip() + "\n"
         made = OnMain.under(here.repo, here.rules).commit(plan, message)
-        return made, True, not_pushed(here.rules)
+        return made, True, not_pushed(here.repo, here.rules, made)
 
 
 def _text(data: StopData) -> str:

@@ -54,9 +54,8 @@ def command(
     json: Json = False,
 ) -> int:
     """Carry the backlog on until a person is needed, then exit 0."""
-    from lifeos.store.ledger import Ledger
-    from lifeos.tick.begin import begin
-    from lifeos.tick.context import Context, Limits, World
+    from lifeos.tick.begin import attached, opened
+    from lifeos.tick.context import Limits, World
     from lifeos.tick.context import quiet as no_progress
     from lifeos.tick.dry import plan
     from lifeos.tick.loop import Tick
@@ -64,16 +63,16 @@ def command(
     world = World(progress=no_progress if quiet else progress)
     repo = frame_of(context).repo(world.trace)
     with repo:
-        ledger = Ledger.open(repo)
-        if ledger is None and dry_run:
+        limits = Limits(jobs=jobs, tasks=max_tasks)
+        ctx = attached(repo, world, limits)
+        if ctx is None and dry_run:
             show("there is no ledger yet: the first tick would begin it")
             return Exit.OK
-        ctx = Context(
-            repo=repo,
-            ledger=ledger or begin(repo, world),
-            world=world,
-            limits=Limits(jobs=jobs, tasks=max_tasks),
-        )
+        ctx = ctx or opened(repo, world, limits)
+        elsewhere = _not_here(ctx)
+        if elsewhere and not dry_run:
+            data = TickData(ledger=ctx.ledger.tip, main=ctx.main())
+            return _shown(data, elsewhere, json=json)
         if task:
             ctx = replace(ctx, limits=replace(ctx.limits, task=_id_of(ctx, task)))
         if dry_run:
@@ -94,6 +93,18 @@ def command(
         )
         standing = report.standing(data.waiting)
     return _shown(data, standing, json=json)
+
+
+def _not_here(ctx: Context) -> str:
+    """Why no tick runs on this machine, by the rules; '' where one does."""
+    from lifeos.core.policy import Where
+
+    where = ctx.rules.config.tick.where
+    if where is Where.ANY or (where is Where.CI) is ctx.world.in_ci:
+        return ""
+    this = "this is a CI machine" if ctx.world.in_ci else "this is none (CI=true is not set)"
+    wanted = "only on CI machines" if where is Where.CI else "not on CI machines"
+    return f"ticks run {wanted}, and {this}: `tick.where` in .lifeos/config.yaml"
 
 
 def _id_of(ctx: Context, name: str) -> str:

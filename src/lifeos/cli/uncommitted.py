@@ -53,7 +53,7 @@ def _compared(here: Here, head: str) -> str:
     from lifeos.store.history import is_ancestor
 
     commit = here.repo.refs.head_id()
-    if head == here.main_ref or commit is None:
+    if commit is None or (head == here.main_ref and commit == here.main.commit):
         return here.main.tree
     behind = is_ancestor(here.repo, commit, here.main.commit)
     return main_at(here.repo, commit).tree if behind else here.main.tree

@@ -52,7 +52,7 @@ class Evidence:
 
     ``path`` and ``mode`` are those of the file in main's tree, ``commit`` brought its present
     content, ``author`` and ``committer`` are the e-mail addresses in it. ``signature`` was checked
-    against the keys of the approvers then and now. ``forge``: a remote or forge is configured.
+    against the keys of the approvers then and now. ``forge``: one is configured.
     """
 
     path: str
@@ -202,7 +202,7 @@ def _wrong_arrival(evidence: Evidence, trust: Trust) -> _Reason:
 
 def _wrong_commit(evidence: Evidence) -> _Reason:
     if evidence.forge or evidence.ci:
-        where = "a remote is configured" if evidence.forge else "this is a CI machine"
+        where = "a forge is configured" if evidence.forge else "this is a CI machine"
         return (
             f"trust `commit` is not enough where {where}: anybody can write an author's name",
             "set trust to `signature` or `merge` in policies/approvals.yaml",

@@ -115,7 +115,7 @@ def judge(
         found += bad
         if envelope.secrets:
             must_read = _UNSEEN.isdisjoint(breach.kind for breach in bad)
-            found += _secrets(change, contents, secret_values, must_read=must_read)
+            found += _secrets(change, contents, secret_values, envelope, must_read=must_read)
     found += _collisions(changes, tree_paths)
     found += _too_large(changes, budget)
     clean = {_redacted(breach, secret_values) for breach in found}
@@ -299,10 +299,14 @@ def _secrets(
     change: Change,
     contents: Mapping[str, bytes],
     values: Sequence[tuple[str, str]],
+    envelope: Envelope,
     *,
     must_read: bool,
 ) -> Iterator[Breach]:
-    """Secrets in the new name and the new content of one change."""
+    """Secrets in the new name and the new content of one change.
+
+    Where the policy expects test data, only the values of this machine's own secrets are sought.
+    """
     if change.new_mode in (ABSENT, MODULE):
         return
     if leaks.scan(change.path, values):
@@ -314,6 +318,8 @@ def _secrets(
         return
     text = leaks.as_text(data)
     found = leaks.scan(text, values)
+    if globs.any_match(envelope.fake_secrets, change.path):
+        found = tuple(leak for leak in found if leak.known)
     before = leaks.as_text(contents.get(change.old_id, b"")) if found else ""
     for leak in found:
         if leak.known or text[leak.start : leak.end] not in before:

@@ -58,6 +58,7 @@ class PendingFacts:
     details: tuple[tuple[str, str], ...] = ()
     attempts: int = 0
     usage: Usage = _NOTHING
+    again: bool = False  # an approval allows one more attempt, not the work as it is
 
 
 def pending_text(held: Held, facts: PendingFacts) -> bytes:
@@ -67,7 +68,7 @@ def pending_text(held: Held, facts: PendingFacts) -> bytes:
         _front_matter(held, facts),
         f"# {held.item}{about}",
         _asked(held),
-        _answers(held),
+        _answers(held, again=facts.again),
         _breaches(facts.breaches),
         *(_section(_prose(title), for_markdown(_cut(text))) for title, text in facts.details),
         _change(facts),
@@ -105,8 +106,8 @@ def _asked(held: Held) -> str:
     return f"**{question}**\n\nAsked by the rule {code_span(held.rule)}."
 
 
-def _answers(held: Held) -> str:
-    what_each_does = effects(held.item_kind, held.stage, held.rule)
+def _answers(held: Held, *, again: bool) -> str:
+    what_each_does = effects(held.item_kind, held.stage, held.rule, again=again)
     lines = [f"- **{name}**: {what}" for name, what in what_each_does.items()]
     return "\n".join(lines)
 

@@ -158,8 +158,13 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
 }
 
 
-def effects(kind: ItemKind, stage: Stage | None, rule: str = "") -> Mapping[Decision, str]:
-    """What each possible answer to an item does, in words; more plainly where more is known."""
+def effects(
+    kind: ItemKind, stage: Stage | None, rule: str = "", *, again: bool = False
+) -> Mapping[Decision, str]:
+    """What each possible answer to an item does, in words; more plainly where more is known.
+
+    ``again``: what an approval allows is one more attempt, not the work as it is.
+    """
     if rule == "task_changed":
         return {
             Decision.APPROVE: "go on from here, keeping what is done; the new text counts from now",
@@ -172,6 +177,12 @@ def effects(kind: ItemKind, stage: Stage | None, rule: str = "") -> Mapping[Deci
             Decision.REVISE: "do not land it; build it again, with the comment",
             Decision.REJECT: "do not land it; close the run as rejected",
         }
+    if kind is ItemKind.BREACH and again:
+        told = (
+            "build it once more; a patch with a secret in it is not kept, and cannot be accepted "
+            "(if it is test data: `fake_secrets` in policies/envelope.yaml)"
+        )
+        return {**ANSWERS[kind], Decision.APPROVE: told}
     if kind is ItemKind.WAIVER and stage in REVIEWS:
         told = "review it without the seats that gave no verdict, for this subject only"
         return {**ANSWERS[kind], Decision.APPROVE: told}

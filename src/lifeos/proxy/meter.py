@@ -21,6 +21,11 @@ from lifeos.model import Usage
 from lifeos.proxy.route import Allowance, Route
 from lifeos.proxy.transcript import Transcript
 
+
+def _nowhere(_receipt: Receipt) -> None:
+    """Keep a receipt in memory alone."""
+
+
 LEAST = 256
 """Tokens of an answer below which a call is not worth sending."""
 
@@ -56,11 +61,12 @@ class Meter:
     ``stop`` says in one word why the attempt has to end ("" while it need not): requests, tokens,
     cost, repeats, quota, config or price; ``message`` says it for people, with the next action.
     ``wake_after`` are the seconds to wait, with quota. ``refused`` counts the requests that were
-    not sent on because of what they were.
+    not sent on because of what they were. ``journal`` is told each receipt as soon as there is one.
     """
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, journal: Callable[[Receipt], None] = _nowhere) -> None:
         self.allowance = allowance
+        self._journal = journal
         self.stop = ""
         self.message = ""
         self.wake_after: int | None = None
@@ -136,6 +142,7 @@ class Meter:
             if self._under_way.pop(id(grant), None) is None:
                 return False
             self._receipts.append(receipt)
+            self._journal(receipt)
             self._changed.notify_all()
             return True
 

@@ -10,6 +10,9 @@ The tree of the tip holds what open runs need and what has to be found without w
 
 When a run is closed its folder leaves the tip, so that no folder grows with the age of the
 project; history keeps it, and ``closed/`` says which commit has it.
+
+Where a remote holds the truth, transitions are made here and then pushed together (``flush``):
+until then nobody else has them, and if somebody else was first they are dropped and decided anew.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from lifeos.core.canonical import canonical_json, sha256
 from lifeos.core.clean import for_commit, one_line
@@ -37,11 +41,16 @@ from lifeos.core.records import (
     to_json,
 )
 from lifeos.core.state import Snapshot
-from lifeos.errors import IllegalTransition, LedgerBroken, UsageError
+from lifeos.errors import Busy, IllegalTransition, LedgerBroken, UsageError
 from lifeos.model import CloseOutcome, Frozen
 from lifeos.store.objects import Objects
 from lifeos.store.repo import Repo
 from lifeos.store.trees import Edit, edit, lookup, parse_tree, read_tree, walk
+
+if TYPE_CHECKING:
+    from lifeos.store.remote import Remote
+
+T = TypeVar("T")
 
 BRANCH = "refs/heads/lifeos/ledger"
 SEEN = "refs/lifeos/seen"
@@ -51,6 +60,7 @@ LOG_FORMAT = "--format=%H %T %ae %P%n%B%x00"
 _SEQ = "Lifeos-Seq: "
 _END = b"\0\n"
 _FEW = 64
+_TURNS = 30
 _FILE, _FOLDER = "100644", "040000"
 
 
@@ -143,6 +153,11 @@ class Ledger:
         self.tip = tip
         self.tree = tree
         self.snapshot = snapshot
+        self.remote: Remote | None = None
+        """Who has the ledger that counts; None: this repository."""
+        self.when_kept: Callable[[], None] = _nothing
+        """Called when the transitions appended so far are safe on the remote."""
+        self._kept = (tip, tree, snapshot)
         self._closed = _ClosedFolder()
         self._endings: dict[str, Ended] = {}
 
@@ -165,6 +180,32 @@ class Ledger:
         return cls.at(repo, tip)
 
     @classmethod
+    def of(cls, remote: Remote) -> Ledger | None:
+        """The ledger of a remote as it was last fetched, or None where it has none.
+
+        Raises ``UsageError`` or ``LedgerBroken`` when it lacks what this clone has.
+        """
+        repo, tip = remote.repo, remote.ledger
+        local = repo.refs.read(BRANCH)
+        if tip is None:
+            if local or repo.refs.read(SEEN):
+                raise LedgerBroken(
+                    f"{remote.name} has no ledger, and this clone has seen one",
+                    f"if this clone's is the one that counts: git push {remote.name} lifeos/ledger",
+                )
+            return None
+        ledger = cls.at(repo, tip)
+        ledger.remote = remote
+        if local is not None and not _contains(repo, tip, local):
+            raise LedgerBroken(
+                f"lifeos/ledger of this clone has transitions that the one of {remote.name} lacks",
+                f"git log {tip[:12]}..lifeos/ledger shows them: either they were recorded while"
+                f" the rules said `remote: none`, or the ledger of {remote.name} was rewound",
+            )
+        ledger._bring_local()
+        return ledger
+
+    @classmethod
     def at(cls, repo: Repo, tip: str) -> Ledger:
         """The ledger as it was at one of its commits."""
         commit = repo.objects.commit(tip)
@@ -182,19 +223,29 @@ class Ledger:
         main: str,
         nonce: str,
         at: int,
+        remote: Remote | None = None,
     ) -> Ledger:
         """Create the ledger with the first set of governance, as the commit ``main`` has it.
 
-        Raises ``UsageError`` when there is one already.
+        With a ``remote``, there. Raises ``UsageError`` when there is one already.
         """
         repo.require_complete()
         record = Noted(at=at, topic=Topic.GENESIS, digest=digest, commit=main, text=nonce)
         empty = repo.objects.write_tree(())
         tree = edit(repo.objects, empty, _governance(repo, digest, files))
         commit = repo.objects.write_commit(tree, (), commit_message(record, 1, ""), when=at)
-        if not repo.refs.compare_and_swap(BRANCH, commit, None, "lifeos"):
+        if remote is not None:
+            from lifeos.store.remote import Update
+
+            moved = remote.push(Update(BRANCH, commit, None))
+        else:
+            moved = repo.refs.compare_and_swap(BRANCH, commit, None, "lifeos")
+        if not moved:
             raise UsageError("there is a ledger already: the branch lifeos/ledger")
-        return cls(repo, commit, tree, apply(Snapshot(), record, commit))
+        ledger = cls(repo, commit, tree, apply(Snapshot(), record, commit))
+        ledger.remote = remote
+        ledger._bring_local()
+        return ledger
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -245,7 +296,7 @@ class Ledger:
         drop: tuple[str, ...] = (),
         prose: str = "",
     ) -> str:
-        """Record one transition, durably. The commit's id.
+        """Record one transition, durably; with a remote, when ``flush`` is called. The commit's id.
 
         ``artifacts`` are files by path, ``trees`` whole folders by path and tree id; ``drop``
         are paths that leave the tip. Raises ``IllegalTransition`` when the record is not
@@ -265,10 +316,49 @@ class Ledger:
         commit = self.repo.objects.write_commit(
             tree, (self.tip,), commit_message(record, snapshot.seq, prose), when=record.at
         )
-        if not self.repo.refs.compare_and_swap(BRANCH, commit, self.tip, "lifeos"):
+        local = self.remote is None
+        if local and not self.repo.refs.compare_and_swap(BRANCH, commit, self.tip, "lifeos"):
             raise LedgerMoved
         self.tip, self.tree, self.snapshot = commit, tree, snapshot
+        if local:
+            self._keep()
         return commit
+
+    def flush(self) -> None:
+        """Push what was appended since the last time, as one step; without a remote, nothing.
+
+        Raises ``LedgerMoved`` when somebody else was first: what was appended is dropped then.
+        ``Busy`` when the remote cannot be reached, ``NotAuthorised`` when it refuses.
+        """
+        if self.remote is None or self.tip == self._kept[0]:
+            return
+        from lifeos.store.remote import Update
+
+        if not self.remote.push(Update(BRANCH, self.tip, self._kept[0])):
+            self._drop()
+            raise LedgerMoved
+        self._keep()
+        self._bring_local()
+
+    @property
+    def kept(self) -> str:
+        """The last transition that is safe: with a remote, that it has."""
+        return self._kept[0]
+
+    def _keep(self) -> None:
+        self._kept = (self.tip, self.tree, self.snapshot)
+        self.when_kept()
+
+    def _drop(self) -> None:
+        self.tip, self.tree, self.snapshot = self._kept
+
+    def _bring_local(self) -> None:
+        """Move the branch of this clone to what the remote has."""
+        if self.remote is None:
+            return
+        local = self.repo.refs.read(BRANCH)
+        if local != self.tip and (local is None or _contains(self.repo, self.tip, local)):
+            self.repo.refs.compare_and_swap(BRANCH, self.tip, local, "lifeos")
 
     def close_run(
         self,
@@ -298,8 +388,16 @@ class Ledger:
         return self.append(record, artifacts=artifacts, drop=drop, prose=prose)
 
     def catch_up(self) -> bool:
-        """Take in what others recorded. Whether there was anything."""
-        tip = self.repo.refs.read(BRANCH)
+        """Take in what others recorded; what was not pushed is dropped. Whether there was anything.
+
+        With a remote, its main is fetched too.
+        """
+        if self.remote is None:
+            tip = self.repo.refs.read(BRANCH)
+        else:
+            self._drop()
+            self.remote.refresh()
+            tip = self.remote.ledger
         if tip == self.tip:
             return False
         if tip is None:
@@ -308,6 +406,8 @@ class Ledger:
         entries = read_entries(self.repo, tip, self.tip) if few is None else iter(few)
         self.snapshot = replay(self.snapshot, entries)
         self.tip, self.tree = tip, self.repo.objects.commit(tip).tree
+        self._kept = (self.tip, self.tree, self.snapshot)
+        self._bring_local()
         return True
 
     @contextmanager
@@ -315,11 +415,26 @@ class Ledger:
         """Hold lifeos's lock on the ledger, with everything others recorded taken in.
 
         Inside it ``append`` cannot lose a race against another lifeos on this machine: it is the
-        lock that references move under, so who waits for it waits once.
+        lock that references move under, so who waits for it waits once. With a remote, its end
+        pushes, and can lose against another clone: see ``in_turn``.
         """
         with self.repo.refs.exclusive():
             self.catch_up()
             yield
+            self.flush()
+
+    def in_turn(self, act: Callable[[], T]) -> T:
+        """What ``act`` gives, in a turn of its own; again where another clone was first."""
+        for number in range(_TURNS):
+            try:
+                with self.turn():
+                    done = act()
+            except LedgerMoved:
+                if self.remote is not None:
+                    self.remote.pause(number)
+                continue
+            return done
+        raise Busy("others keep recording: nothing was recorded", "run this command again")
 
     def save(self) -> None:
         """Remember the snapshot for this tip, and that this clone has seen it."""
@@ -343,10 +458,27 @@ def require_seen(repo: Repo, ledger: Ledger) -> None:
     require_contains(repo, ledger, seen, "this clone has seen")
 
 
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+def _contains(repo: Repo, tip: str, commit: str) -> bool:
+    from lifeos.store.remote import contains
+
+    return contains(repo, tip, commit)
+
+
 def require_contains(repo: Repo, ledger: Ledger, commit: str, who: str) -> None:
-    """Raise ``LedgerBroken`` unless the commit is one of the ledger's."""
-    result = repo.git.call("merge-base", "--is-ancestor", commit, ledger.tip)
-    if result.status != 0:
+    """Raise ``LedgerBroken`` unless the commit is one of the ledger's.
+
+    With a remote, the ledger may have been fetched just before the one who named the commit
+    pushed it: then it is looked for again, in the ledger as it is now.
+    """
+    found = _contains(repo, ledger.tip, commit)
+    if not found and ledger.remote is not None:
+        now = ledger.remote.fetch(BRANCH)
+        found = now is not None and all(_contains(repo, now, c) for c in (commit, ledger.kept))
+    if not found:
         raise LedgerBroken(
             f"the ledger does not contain {commit[:12]}, which {who}: it was rewound or replaced",
             "find out who moved lifeos/ledger; git reflog lifeos/ledger shows its former tips",

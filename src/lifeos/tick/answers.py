@@ -9,7 +9,8 @@ from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, item_of, read_answer, stray_answer
 from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer
 from lifeos.core.decide import Answer, Facts, subject_of
-from lifeos.core.policy import NO_REMOTE, Approvals
+from lifeos.core.policy import Approvals
+from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.state import Item
 from lifeos.model import Decision, ItemKind, Trust
 from lifeos.store.history import introducing
@@ -128,7 +129,7 @@ def _evidence(
         committer=brought.committer.email if brought else "",
         by_lifeos=brought is not None and brought.by_lifeos,
         signature=_signature(ctx, brought.commit, approvals) if brought else Unsigned(),
-        forge=ctx.rules.config.remote != NO_REMOTE,
+        forge=ctx.rules.config.forge.kind is not ForgeKind.NONE,
         ci=bool(environ.get("CI") or environ.get("GITHUB_ACTIONS")),
     )
 

@@ -75,9 +75,10 @@ class Site:
 
     def secret_values(self, governance: Governance) -> tuple[tuple[str, str], ...]:
         """Names and values of this process's environment that must not appear in any work."""
-        keys = {each.key_env for each in governance.config.providers.values() if each.key_env}
+        config = governance.config
+        keys = {each.key_env for each in config.providers.values()} | {config.forge.secret}
         handed = governance.envelope.environment
-        return leaks.values_of(self.environ, keys=keys, handed_through=handed)
+        return leaks.values_of(self.environ, keys=keys - {""}, handed_through=handed)
 
 
 @dataclass(frozen=True)
@@ -272,11 +273,21 @@ def _design(site: Site, job: Job) -> Result:
 
 def _review(site: Site, job: Job) -> Result:
     """Design and plan reviews: by rule, and where that accepts, by the council if models sit."""
+    review = review_by_rule(job)
+    if not job.governance.config.agents.review.modelled:
+        return reviewed(review)
+    from lifeos.tick.reviewing import by_council
+
+    return by_council(site, job, review)
+
+
+def review_by_rule(job: Job) -> Review:
+    """What rules say of the design or the plan under review. Nothing is run for it."""
     is_design = job.claim.stage is Stage.DESIGN_REVIEW
     kind = AurType.DESIGN if is_design else AurType.PLAN
     header, mode, reason = council(job, (), kind)
     ask = review_design if is_design else review_plan
-    review = ask(
+    return ask(
         job.task,
         job.design if is_design else job.plan,
         header,
@@ -285,11 +296,6 @@ def _review(site: Site, job: Job) -> Result:
         seats=seats(mode, header, job.governance.council),
         by_recipe=not job.governance.config.agents.build.modelled,
     )
-    if not job.governance.config.agents.review.modelled:
-        return reviewed(review)
-    from lifeos.tick.reviewing import by_council
-
-    return by_council(site, job, review)
 
 
 def reviewed(review: Review) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from lifeos.agents import Agent, Reply
@@ -18,6 +18,7 @@ from lifeos.core.envelope import Breach, BreachKind, Budget, failure_class, item
 from lifeos.core.globs import any_match
 from lifeos.core.guardrails import changed_test_files, weakened
 from lifeos.core.records import AttemptFacts, BreachFact
+from lifeos.core.review import Review
 from lifeos.core.rulereview import review_build
 from lifeos.core.state import Success
 from lifeos.core.syntax import broken
@@ -72,7 +73,8 @@ def build(site: Site, job: Job) -> Result:
     accepted = bool(job.run.accepted) and job.run.accepted == job.run.work
     if accepted:
         site.progress("  the patch that a person accepted, as it is")
-        return _judged(site, job, base, Imported(tree=job.run.work), Reply(), accepted=True)
+        checked = _here(site, job, base)
+        return judged(site, job, Imported(tree=job.run.work), Reply(), checked, accepted=True)
     agent = agent_of(job, job.claim.stage)
     with work_folder(site, job, _start(site, job, agent)) as folder:
         return _by_agent(site, job, base, agent, folder)
@@ -104,7 +106,7 @@ def _by_agent(site: Site, job: Job, base: BaseEvidence, agent: Agent, folder: Pa
     if result is None:
         leftovers = job.governance.envelope.leftovers
         imported = import_folder(site.repo, folder, tree, leftovers=leftovers)
-        result = _judged(site, job, base, imported, reply, accepted=False)
+        result = judged(site, job, imported, reply, _here(site, job, base), accepted=False)
         if any(breach.kind == BreachKind.SECRET for breach in result.facts.breaches):
             _quarantine(site, job, folder)
     return with_artifacts(result, kept)
@@ -119,16 +121,32 @@ def _quarantine(site: Site, job: Job, folder: Path) -> None:
     folder.rename(place)
 
 
-def _judged(
+Checked = Callable[[str, tuple[Change, ...]], Evidence]
+"""Gives what the checks say about a tree that has these changes."""
+
+
+def _here(site: Site, job: Job, base: BaseEvidence) -> Checked:
+    """The checks, run here and now."""
+
+    def checked(tree: str, changes: tuple[Change, ...]) -> Evidence:
+        return gather_evidence(site, job, base, tree, changes, against=base_tree(site, job))
+
+    return checked
+
+
+def judged(
     site: Site,
     job: Job,
-    base: BaseEvidence,
     imported: Imported,
     reply: Reply,
+    checked: Checked,
     *,
     accepted: bool,
 ) -> Result:
-    """What the tree says, in the order in which it matters: reach, form, then function."""
+    """What the tree says, in the order in which it matters: reach, form, then function.
+
+    ``checked`` is asked only about a tree that may be taken. Nothing is run here but what it runs.
+    """
     changes = diff(site.repo, base_tree(site, job), imported.tree)
     log = {"log.txt": reply.log} if reply.log else {}
     if not changes and not (imported.nested_git or imported.special):
@@ -141,7 +159,7 @@ def _judged(
         ran = [(each.command, each.denied) for each in reply.ran]
         foreign = foreign_commands(ran, job.governance.envelope.agent.commands)
         breaches = (*_breaches(site, job, imported, changes, contents), *foreign)
-    known = _known(imported.tree, changes, reply)
+    known = known_of(imported.tree, changes, reply)
     if breaches:
         return _breached(site, job, breaches, known, log)
     problems = broken(changes, contents)
@@ -154,10 +172,11 @@ def _judged(
             **{**known, "error": sha256(text)},
         )
         return Result(result.facts, {**result.artifacts, **log})
-    return _checked(site, job, base, changes, known, log, accepted=accepted)
+    return _checked(site, job, checked(imported.tree, changes), known, log, accepted=accepted)
 
 
-def _known(tree: str, changes: tuple[Change, ...], reply: Reply) -> dict[str, object]:
+def known_of(tree: str, changes: tuple[Change, ...], reply: Reply) -> dict[str, object]:
+    """The facts that follow from a tree and its changes."""
     paths = sorted({path for change in changes for path in (change.path, change.old_path) if path})
     return {
         "tree": tree,
@@ -251,16 +270,13 @@ def _quoted(excerpt: str) -> str:
 def _checked(
     site: Site,
     job: Job,
-    base: BaseEvidence,
-    changes: tuple[Change, ...],
+    evidence: Evidence,
     known: dict[str, object],
     log: dict[str, bytes],
     *,
     accepted: bool,
 ) -> Result:
-    """The checks on the tree: the fast ones, and if those pass all of them and the acceptance."""
-    tree = str(known["tree"])
-    evidence = gather_evidence(site, job, base, tree, changes, against=base_tree(site, job))
+    """What the checks on the tree come to."""
     artifacts = {**log, "checks.json": evidence.model_dump_json(indent=1).encode()}
     report = evidence.report
     facts = {**known, "checks": check_facts(report), "error": report.error_digest}
@@ -356,11 +372,21 @@ def feedback_text(evidence: Evidence, message: str) -> str:
 
 def review(site: Site, job: Job) -> Result:
     """The review of the build: by rule, and where that accepts, by the council if models sit."""
+    found = review_by_rule(site, job, base_evidence(site, job).proves_nothing)
+    if not job.governance.config.agents.review.modelled:
+        return reviewed(found)
+    from lifeos.tick.reviewing import by_council
+
+    evidence = evidence_of(job)
+    return by_council(site, job, found, evidence.report.results, evidence.acceptance)
+
+
+def review_by_rule(site: Site, job: Job, proves_nothing: Collection[str]) -> Review:
+    """What rules say of the build under review. Nothing is run for it."""
     changes = work_changes(site, job)
     header, mode, reason = council(job, changes, AurType.BUILD)
-    evidence = _evidence_of(job)
-    base = base_evidence(site, job)
-    found = review_build(
+    evidence = evidence_of(job)
+    return review_build(
         job.task,
         job.plan,
         changes,
@@ -370,19 +396,14 @@ def review(site: Site, job: Job) -> Result:
         seats=seats(mode, header, job.governance.council),
         checks=evidence.report.results,
         acceptance=evidence.acceptance,
-        proves_nothing=base.proves_nothing,
+        proves_nothing=proves_nothing,
         # A waiver is for one tree only: what was built since is judged afresh.
         waived=tuple(w.failure for w in job.run.waivers if w.work == job.run.work),
         accepted=bool(job.run.accepted) and job.run.accepted == job.run.work,
         contents=_contents(site, changes),
     )
-    if not job.governance.config.agents.review.modelled:
-        return reviewed(found)
-    from lifeos.tick.reviewing import by_council
-
-    return by_council(site, job, found, evidence.report.results, evidence.acceptance)
 
 
-def _evidence_of(job: Job) -> Evidence:
+def evidence_of(job: Job) -> Evidence:
     """The evidence of the build under review, as it was recorded."""
     return Evidence.model_validate_json(job.checks) if job.checks else Evidence()

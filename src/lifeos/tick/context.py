@@ -8,17 +8,49 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
 from lifeos.errors import Busy, LedgerBroken, UsageError
 from lifeos.process import untraced
+from lifeos.store.checkout import move_branch
 from lifeos.store.history import Introduced
 from lifeos.store.ledger import Ledger
+from lifeos.store.remote import Remote, Update, contains, jittered
 from lifeos.store.repo import Repo
+from lifeos.store.steps import Splice
 
 CLOCK_SLACK = 120
 """Seconds that this machine's clock may be behind the ledger before it may not decide."""
+
+
+_NO_SPLICES: Mapping[str, Splice] = {}
+
+
+def bring_main(
+    repo: Repo, remote: Remote, splices: Mapping[str, Splice] = _NO_SPLICES, since: str = ""
+) -> str:
+    """Move this clone's main to the remote's, if that loses nothing. Why not, or ''.
+
+    ``splices`` is how the last step, from ``since``, is made in the person's uncommitted files.
+    """
+    new, local = remote.main, repo.refs.read(remote.branch)
+    if new is None or local is None or local == new:
+        return ""
+    name = remote.branch.removeprefix("refs/heads/")
+    if not contains(repo, new, local):
+        if contains(repo, local, new):
+            return f"your {name} has commits that are not pushed: git push {remote.name} {name}"
+        pull = f"git pull --rebase {remote.name} {name}"
+        return f"your {name} has commits of its own, and {remote.name} went on: {pull}"
+    try:
+        move_branch(
+            repo, remote.branch, new, local, "lifeos", splices if local == since else _NO_SPLICES
+        )
+    except Busy as error:  # InTheWay among them
+        return f"your {name} stays behind {remote.name}: {error.message}"
+    return ""
 
 
 def quiet(_line: str) -> None:
@@ -44,6 +76,12 @@ class World:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     progress: Callable[[str], None] = quiet
     trace: Callable[[str], None] = untraced
+    pause: Callable[[int], None] = field(default_factory=lambda: jittered(SystemRandom().random))
+
+    @property
+    def in_ci(self) -> bool:
+        """Whether this is a CI machine, as all of them say it (``CI=true``)."""
+        return self.environ.get("CI", "").lower() == "true"
 
 
 @dataclass
@@ -58,6 +96,8 @@ class Context:
     contents: dict[str, str] = field(default_factory=dict)  # by "PREFIX TREE", see `contents`
     backlogs: dict[str, tuple[bytes, Backlog]] = field(default_factory=dict)  # by blob, newest last
     brought: dict[tuple[str, int, int], tuple[Introduced, ...]] = field(default_factory=dict)
+    landed: list[str] = field(default_factory=list)  # references of runs that the remote can forget
+    left_behind: str = ""  # why this clone's own main did not come along
 
     def now(self) -> int:
         """The time for a new record: the clock's, never earlier than the tip's (seconds UTC)."""
@@ -96,15 +136,56 @@ class Context:
         """The full name of the main branch."""
         return f"refs/heads/{self.rules.config.main}"
 
+    @property
+    def remote(self) -> Remote | None:
+        """Who holds the truth; None: this repository."""
+        return self.ledger.remote
+
     def main(self) -> str:
-        """The commit that main is at."""
+        """The commit that main is at: with a remote, its main when it was last looked at."""
+        name, remote = self.rules.config.main, self.remote
+        if remote is not None and remote.reached:
+            if remote.main is None:
+                raise UsageError(
+                    f"{remote.name} has no branch {name}", f"git push {remote.name} {name}"
+                )
+            return remote.main
         commit = self.repo.refs.read(self.main_ref)
         if commit is None:
             raise UsageError(
-                f"the branch {self.rules.config.main} does not exist",
+                f"the branch {name} does not exist",
                 "create it, or set `main:` in .lifeos/config.yaml",
             )
         return commit
+
+    def look_clear(self, new: str, old: str, splices: Mapping[str, Splice]) -> None:
+        """Raise ``InTheWay`` if main could not move because of the person's files.
+
+        With a remote they are in nobody's way: main moves there, and their files stay.
+        """
+        if self.remote is None:
+            move_branch(self.repo, self.main_ref, new, old, "lifeos", splices, look_only=True)
+
+    def move_main(self, new: str, old: str, splices: Mapping[str, Splice]) -> bool:
+        """Move main, by compare-and-swap. False: somebody else moved it.
+
+        With a remote, everything recorded is pushed first, then main; then the person's own main
+        comes along if it can. Raises what ``Ledger.flush`` and ``move_branch`` raise.
+        """
+        if self.remote is None:
+            return move_branch(self.repo, self.main_ref, new, old, "lifeos", splices).moved
+        self.ledger.flush()
+        if not self.remote.push(Update(self.remote.branch, new, old)):
+            self.ledger.catch_up()
+            return False
+        self.bring_along(splices, since=old)
+        return True
+
+    def bring_along(self, splices: Mapping[str, Splice] = _NO_SPLICES, since: str = "") -> None:
+        """Move this clone's main, with its checkout, to the remote's if that loses nothing."""
+        remote = self.remote
+        if remote is not None and remote.main is not None:
+            self.left_behind = bring_main(self.repo, remote, splices, since)
 
     def stop_file(self) -> Path | None:
         """The kill switch in the person's work tree, if there is a work tree."""

@@ -12,8 +12,9 @@ from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
 from lifeos.governance import Loaded, governance_digest, load_set
 from lifeos.model import Stage
-from lifeos.store.history import brought_by, is_ancestor, removing
+from lifeos.store.history import brought_by, removing
 from lifeos.store.lock import Owner, owner_is_dead, proc_identity
+from lifeos.store.remote import contains
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
@@ -63,6 +64,7 @@ class Gatherer:
 
     ctx: Context
     here: set[str] = field(default_factory=set)  # runs whose attempts this process carries
+    elsewhere: bool = False  # attempts are carried out on other machines, by other processes
     opened: int = 0
     _governance: dict[tuple[str, ...], _OnMain] = field(default_factory=dict)
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Gatherer:
 
     def _wanting(self) -> tuple[frozenset[Stage], tuple[Problem, ...]]:
         """The stages whose agent cannot be started here, and why not."""
-        if not any(kind.modelled for kind in self.ctx.rules.config.agents.kinds):
+        if self.elsewhere or not any(kind.modelled for kind in self.ctx.rules.config.agents.kinds):
             return frozenset(), ()
         if self._unready is None:
             from lifeos.tick.ready import unready  # with all that agents with a model take
@@ -186,7 +188,8 @@ class Gatherer:
             landing = run.landing
             if landing is None or run.status is not RunStatus.CLAIMED or run.id in self.here:
                 continue
-            if is_ancestor(self.ctx.repo, landing.commit, main.commit):
+            # One that another clone noted, and that did not reach main, is not even here.
+            if contains(self.ctx.repo, main.commit, landing.commit):
                 found[run.id] = landing.commit
         return found
 

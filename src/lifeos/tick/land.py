@@ -9,6 +9,7 @@ process that dies in between leaves nothing to guess: either main has the commit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lifeos.core.backlog.entry import Mark
@@ -18,14 +19,14 @@ from lifeos.core.policy import Overlap
 from lifeos.core.records import Noted, Topic
 from lifeos.core.state import Run
 from lifeos.model import FailureClass
-from lifeos.store.checkout import InTheWay, move_branch
+from lifeos.store.checkout import InTheWay
 from lifeos.store.history import changed_paths
-from lifeos.store.ledger import TITLE_LIMIT
+from lifeos.store.ledger import TITLE_LIMIT, LedgerMoved
 from lifeos.store.merge import merge
 from lifeos.store.trees import Edit, lookup
 from lifeos.tick.attempt import Job, Result, Site, failed
 from lifeos.tick.bookkeeping import Marks, queue_edits, with_bookkeeping
-from lifeos.tick.build import feedback_text, gather_evidence, verdict_of
+from lifeos.tick.build import Evidence, feedback_text, gather_evidence, verdict_of
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
 from lifeos.tick.evidence import BaseEvidence
@@ -40,7 +41,8 @@ from lifeos.tick.reading import (
 )
 from lifeos.tick.work import work_commit
 
-TRIES = 3
+TRIES = 10
+NOTE_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,27 @@ class Merged:
     conflicts: str = ""
 
 
-def land(ctx: Context, site: Site, job: Job) -> Result | None:
-    """Land the work of a claimed run. None: main has it. Else: why the attempt failed."""
-    for _ in range(TRIES):
+Recheck = Callable[[Context, Site, Job, Merged], Result | None]
+"""What a tree that is about to land is checked by: None where nothing is wrong with it."""
+
+
+def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Result | None:
+    """Land the work of a claimed run. None: main has it. Else: why the attempt failed.
+
+    ``check`` takes the place of ``recheck``, where checks are run by somebody else.
+    """
+    for number in range(TRIES):
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:
             return failed(FailureClass.CONFLICT, f"conflict with main: {merged.conflicts}")
         if _to_be_asked_again(ctx, job, merged.main):
             return failed(FailureClass.TOOL_ERROR, "main changed what was approved to land")
-        failure = recheck(ctx, site, job, merged)
+        failure = (check or recheck)(ctx, site, job, merged)
         if failure is not None:
             return failure
-        if _move(ctx, job.run, merged):
+        if _move(ctx, job, merged):
             return None
+        ctx.world.pause(number)
     return failed(
         FailureClass.TOOL_ERROR, f"main moved {TRIES} times while this landing was being checked"
     )
@@ -108,31 +118,33 @@ def require_clear(ctx: Context, merged: Merged) -> None:
     """Raise ``InTheWay`` if the person's uncommitted files stand where the landing must go."""
     if merged.tree is not None:
         commit = _commit(ctx, "", merged, "a landing that is only looked at")
-        move_branch(
-            ctx.repo,
-            ctx.main_ref,
-            commit,
-            merged.main.commit,
-            "lifeos",
-            splices={BACKLOG: merged.marks.splice},
-            look_only=True,
-        )
+        ctx.look_clear(commit, merged.main.commit, {BACKLOG: merged.marks.splice})
+
+
+def must_recheck(ctx: Context, job: Job, merged: Merged) -> bool:
+    """Whether the tree that lands has to be checked: its content was not, as the rules see it."""
+    run = job.run
+    prefix = job.governance.config.id_prefix
+    if content_of(ctx.repo, merged.tree or "", prefix) == contents_of(ctx, (run,))[run.id]:
+        return False
+    moved = set(changed_paths(ctx.repo, run.base, merged.main.commit))
+    if job.governance.loop.recheck is Overlap.OVERLAP and not moved & set(run.paths):
+        return False
+    return bool(job.governance.config.checks) or any(i.command for i in job.task.acceptance)
 
 
 def recheck(ctx: Context, site: Site, job: Job, merged: Merged) -> Result | None:
     """Run the checks on the tree that lands, unless its content is what was checked already."""
-    tree = merged.tree or ""
-    run = job.run
-    prefix = job.governance.config.id_prefix
-    if content_of(ctx.repo, tree, prefix) == contents_of(ctx, (run,))[run.id]:
+    if not must_recheck(ctx, job, merged):
         return None
-    moved = set(changed_paths(ctx.repo, run.base, merged.main.commit))
-    if job.governance.loop.recheck is Overlap.OVERLAP and not moved & set(run.paths):
-        return None
-    if not job.governance.config.checks and not any(i.command for i in job.task.acceptance):
-        return None
+    ctx.ledger.flush()  # nobody else may begin to land it while the checks run
     site.progress("  main has moved: the checks again, on the tree that lands")
-    evidence = gather_evidence(site, job, BaseEvidence(), tree, (), against=merged.main.tree)
+    tree, main = merged.tree or "", merged.main.tree
+    return rechecked(gather_evidence(site, job, BaseEvidence(), tree, (), against=main))
+
+
+def rechecked(evidence: Evidence) -> Result | None:
+    """Why a tree with this evidence may not land, or None."""
     failure, message = verdict_of(evidence)
     if failure is None:
         return None
@@ -155,28 +167,52 @@ def _commit(ctx: Context, run_id: str, merged: Merged, title: str) -> str:
     return ctx.repo.objects.write_commit(merged.tree or "", parents, message, when=ctx.now())
 
 
-def _move(ctx: Context, run: Run, merged: Merged) -> bool:
+def _move(ctx: Context, job: Job, merged: Merged) -> bool:
     """Note the landing, then move main. False: main moved meanwhile, and nothing landed."""
+    run, main = job.run, merged.main.commit
     commit = _commit(ctx, run.id, merged, f"Land {run.task}: {run.title}")
-    ctx.ledger.append(
-        Noted(
+    if not _noted(ctx, job, merged, commit):
+        return False
+    return ctx.move_main(commit, main, {BACKLOG: merged.marks.splice})
+
+
+def _noted(ctx: Context, job: Job, merged: Merged, commit: str) -> bool:
+    """Note the landing. False: main has moved. Others that record meanwhile do not end it.
+
+    Raises ``LedgerMoved`` if the claim is gone, or was not pushed yet.
+    """
+    for number in range(NOTE_TRIES):
+        note = Noted(
             at=ctx.now(),
             topic=Topic.LANDING,
-            run=run.id,
+            run=job.run.id,
             commit=commit,
             onto=merged.main.commit,
             tree=merged.tree or "",
         )
-    )
-    moved = move_branch(
-        ctx.repo,
-        ctx.main_ref,
-        commit,
-        merged.main.commit,
-        "lifeos",
-        splices={BACKLOG: merged.marks.splice},
-    )
-    return moved.moved
+        ctx.ledger.append(note)
+        try:
+            ctx.ledger.flush()
+        except LedgerMoved:
+            ctx.ledger.catch_up()
+            now = ctx.ledger.snapshot.runs.get(job.run.id)
+            if now is None or now.claim is None or now.claim.nonce != job.claim.nonce:
+                raise
+            if ctx.main() != merged.main.commit:
+                return False
+            ctx.world.pause(number)
+        else:
+            return True
+    raise LedgerMoved
 
 
-__all__ = ["InTheWay", "land", "merge_with_main", "recheck", "require_clear"]
+__all__ = [
+    "InTheWay",
+    "Merged",
+    "land",
+    "merge_with_main",
+    "must_recheck",
+    "recheck",
+    "rechecked",
+    "require_clear",
+]

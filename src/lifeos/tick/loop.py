@@ -7,7 +7,7 @@ and a tick that died anywhere is finished by the next one.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -25,6 +25,7 @@ from lifeos.core.decide import (
     decide,
     next_wake,
 )
+from lifeos.core.policy import NO_REMOTE
 from lifeos.core.records import Resolved
 from lifeos.core.state import RunStatus, Snapshot, Wake
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
@@ -36,7 +37,7 @@ from lifeos.store.checkout import InTheWay, recover
 from lifeos.store.history import ledger_anchors
 from lifeos.store.ledger import LedgerMoved, require_contains, require_seen
 from lifeos.store.lock import Lock
-from lifeos.tick import perform
+from lifeos.tick import calls, perform
 from lifeos.tick.attempt import Job, Result, Site, carry_out, failed, redacted
 from lifeos.tick.bundle import Bundle, complete, remove, save
 from lifeos.tick.context import Context, Limits
@@ -45,6 +46,10 @@ from lifeos.tick.land import land, merge_with_main, require_clear
 from lifeos.tick.publish import publish
 from lifeos.tick.tidy import tidy
 
+REFETCH = 10.0
+"""Seconds after which the remote is looked at again, when an attempt has ended."""
+LOST = 200
+"""More lost races in a row than any number of other ticks can cause."""
 STEPS = 10_000
 """More steps than any tick can need; reaching it is a defect, and better than running for ever."""
 
@@ -64,12 +69,15 @@ class Report:
     broken: bool = False  # whether the rules on main cannot be used
     wake: int | None = None
     main: str = ""
+    left_behind: str = ""  # why this clone's own main is not the remote's
+    elsewhere: str = ""  # where the truth is, if it is no longer where this tick began
 
     def standing(self, waiting: tuple[str, ...]) -> str:
         """What stays true until something changes, in one or a few lines."""
         lines = [f"refused: {reason}" for reason in self.refusals]
         lines += [f"problem: {problem}" for problem in self.problems]
         lines += self.resting
+        lines += [line for line in (self.elsewhere, self.left_behind) if line]
         if waiting:
             lines.append(f"waiting for the CEO: {', '.join(waiting)}; see: lifeos queue")
         elif not lines:
@@ -96,6 +104,12 @@ class Tick:
         self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
         self.refused: dict[str, Refusal] = {}  # by item: why its answer did not count
         self._sandbox: Sandbox | None = None
+        self._remote = ctx.rules.config.remote
+        self._taken_in: list[Path] = []  # bundles whose record is not pushed yet
+        self._safe = (0, 0, 0)  # opened, ended, begun: how many of them are pushed
+        self._lost = 0  # races lost in a row
+        self._fetched = ctx.world.timer()
+        ctx.ledger.when_kept = self._kept
 
     @property
     def bundles(self) -> Path:
@@ -117,19 +131,32 @@ class Tick:
             self.ctx.ledger.catch_up()
             self._require_sound()
             recover(self.ctx.repo)
+            self.ctx.bring_along()  # with the kill switch, if main has it or has it no longer
             tidy(private)
+            calls.forget_ended(private, self.ctx.ledger.snapshot)
             with ThreadPoolExecutor(max_workers=max(1, self.ctx.limits.jobs)) as pool:
                 try:
                     self._loop(pool)
                 except KeyboardInterrupt:
                     self.interrupted.set()  # else the pool would wait for its attempts to end
                     raise
-            self._publish()
-            self.ctx.ledger.save()
-            self._leave_note()
+            self._finish()
         finally:
             lock.release()
         return self.report
+
+    def _finish(self) -> None:
+        """Make main show what the ledger says, and this clone what is so."""
+        ctx = self.ctx
+        if not self.report.elsewhere:
+            self._publish()
+        ctx.ledger.save()
+        calls.forget_ended(ctx.repo.ensure_private(), ctx.ledger.snapshot)
+        if ctx.remote is not None:
+            ctx.bring_along()
+            self.report.left_behind = ctx.left_behind
+            ctx.remote.forget(ctx.landed)
+        self._leave_note()
 
     def _leave_note(self) -> None:
         """Tell the next tick that there is nothing to do while nothing changes."""
@@ -137,7 +164,8 @@ class Tick:
         git = str(ctx.repo.common_dir)
         ctx.world.trace("note:before")
         unfinished = report.in_the_way or report.broken or ctx.ledger.snapshot.stop
-        if unfinished or ctx.limits != Limits():
+        # What is new on a remote cannot be seen from here.
+        if unfinished or ctx.remote is not None or report.elsewhere or ctx.limits != Limits():
             remove_note(git)
             return
         if report.published is None:
@@ -169,9 +197,11 @@ class Tick:
                 self._collect()
                 gathered = self.gatherer.gather()
                 self._hear(gathered)
-                busy = self._act(pool, gathered)
+                busy = not self._moved_away() and self._act(pool, gathered)
+                if not busy:
+                    self.ctx.ledger.flush()
             except LedgerMoved:
-                self.ctx.ledger.catch_up()
+                self._decide_anew()
                 continue
             if not busy:
                 if not self.running:
@@ -180,6 +210,39 @@ class Tick:
                     )
                     return
                 self._wait()
+
+    def _moved_away(self) -> bool:
+        """Whether rules adopted in this tick put the truth elsewhere: then it ends."""
+        config = self.ctx.rules.config
+        if config.remote == self._remote:
+            return False
+        there = "in this clone" if config.remote == NO_REMOTE else f"on {config.remote}"
+        push = f"git push {config.remote} {config.main} lifeos/ledger, then "
+        push = "" if config.remote == NO_REMOTE else push
+        self.report.elsewhere = f"the truth is {there} from now on; next: {push}lifeos tick"
+        return True
+
+    def _kept(self) -> None:
+        """What was recorded is safe: bundles can go, and the report may say it."""
+        while self._taken_in:
+            remove(self._taken_in.pop(), self.ctx.world.trace)
+        self._safe = (len(self.report.opened), len(self.report.ended), self.gatherer.opened)
+        self._lost = 0
+
+    def _decide_anew(self) -> None:
+        """Another clone recorded first: take that in. What was not pushed has not happened."""
+        self._lost += 1
+        if self._lost > LOST:
+            raise Busy("others keep recording: this tick gets no turn", "run lifeos tick again")
+        if self.ctx.remote is None:
+            self.ctx.ledger.catch_up()
+            return
+        self.ctx.world.pause(self._lost)
+        self.ctx.ledger.catch_up()
+        self._fetched = self.ctx.world.timer()
+        self._taken_in.clear()
+        opened, ended, self.gatherer.opened = self._safe
+        del self.report.opened[opened:], self.report.ended[ended:]
 
     def _hear(self, gathered: Gathered) -> None:
         self.report.broken = bool(gathered.problems)
@@ -280,10 +343,14 @@ class Tick:
     def _launch(self, pool: ThreadPoolExecutor, step: Attempt) -> None:
         site = self._site()  # before the claim: without a sandbox nothing is claimed
         claim = perform.claim(self.ctx, step)
+        self.ctx.ledger.flush()  # nothing is launched that others do not know of
         run = self.ctx.ledger.snapshot.runs[step.run]
         job = perform.job_of(self.ctx, run, claim)
         self.ctx.world.progress(f"{claim.stage} {claim.n} of {run.id}: {run.title}")
         self.gatherer.here.add(run.id)
+        if self.ctx.limits.jobs > 1:  # else nobody could tell whose line it is
+            say = site.progress
+            site = replace(site, progress=lambda line: say(f"{run.task}:{line}"))
         future = pool.submit(self._carry, site, job)
         self.running[future] = run.id
         if self.ctx.limits.jobs <= 1:
@@ -296,16 +363,23 @@ class Tick:
             return  # it says nothing about the work; the next tick finds the claim without a result
         site.repo.objects.flush()
         save(self.bundles, bundle, site.trace)
+        calls.forget(calls.place(site.folder, job.run.id, job.claim))
 
     def _wait(self) -> None:
         done, _ = wait(self.running, return_when=FIRST_COMPLETED)
         for future in done:
             self.gatherer.here.discard(self.running.pop(future))
             future.result()  # an error here is a defect or a full disk: the tick fails
+        ledger, timer = self.ctx.ledger, self.ctx.world.timer
+        if ledger.tip == ledger.kept and timer() - self._fetched > REFETCH:
+            ledger.catch_up()  # somebody may have answered, or stopped it, meanwhile
+            self._fetched = timer()
 
     def _collect(self) -> None:
         """Record every complete bundle: of this tick, or left behind by one that died."""
         for path, bundle in complete(self.bundles):
+            if path in self._taken_in:
+                continue
             if isinstance(bundle, str):
                 self._set_aside(path, bundle)
                 continue
@@ -315,7 +389,11 @@ class Tick:
                 if not perform.recorded(self.ctx, bundle):
                     self._set_aside(path, str(refusal))
                     continue
-            remove(path, self.ctx.world.trace)
+                remove(path, self.ctx.world.trace)
+                continue
+            self._taken_in.append(path)
+            if self.ctx.ledger.remote is None:
+                self._kept()
 
     def _set_aside(self, path: Path, why: str) -> None:
         """Nothing is thrown away: what cannot be recorded goes to the quarantine."""

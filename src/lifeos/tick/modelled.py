@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lifeos.agents import Agent, Modelled, Reply, Request
 from lifeos.agents.program import version_of
+from lifeos.core import leaks
 from lifeos.core.canonical import sha256
 from lifeos.core.council import AurType
 from lifeos.core.policy import Governance
@@ -22,6 +23,7 @@ from lifeos.errors import UsageError
 from lifeos.model import FailureClass, Stage, Usage
 from lifeos.proxy import Allowance, Meter, Route, opened
 from lifeos.store.trees import lookup
+from lifeos.tick import calls
 from lifeos.tick.attempt import Job, Site, base_tree, council
 
 INSTRUCTIONS = "AGENTS.md"
@@ -65,6 +67,13 @@ def allowance_of(job: Job) -> Allowance:
     return Allowance(
         limits=scaled, tokens=min(limits.tokens * times, left), cost=job.claim.reserved
     )
+
+
+def meter_of(site: Site, job: Job) -> Meter:
+    """The meter of this attempt; what it counts is on disk too, should this process be killed."""
+    values = site.secret_values(job.governance)
+    path = calls.place(site.folder, job.run.id, job.claim)
+    return Meter(allowance_of(job), calls.journal(path, lambda line: leaks.redact(line, values)))
 
 
 def docs_only(job: Job) -> bool:
@@ -123,7 +132,7 @@ def run_modelled(
 ) -> tuple[Reply, dict[str, bytes]]:
     """Let an agent with a model do a stage. Its reply, and what is kept of the attempt."""
     route = route_of(job.governance, site.environ, role_of(job))
-    meter = Meter(allowance_of(job))
+    meter = meter_of(site, job)
     tree = base_tree(site, job)
     with opened(route, meter, stage=job.claim.stage.value, clock=site.clock) as door:
         modelled = Modelled(

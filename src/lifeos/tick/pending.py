@@ -6,7 +6,7 @@ from lifeos.core.clean import one_line
 from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_text
 from lifeos.core.records import Held
 from lifeos.core.review import Review
-from lifeos.core.state import Run
+from lifeos.core.state import OnApprove, Run
 from lifeos.model import ItemKind, Stage
 from lifeos.store.diff import diffstat
 from lifeos.store.ledger import attempt_path
@@ -27,7 +27,9 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         details = (("What differs from the adopted set", _rules(ctx, gathered)),)
         return pending_text(held, PendingFacts(details=details))
     evidence = _evidence(ctx, run)
-    stat = _diffstat(ctx, run)
+    # What may not be kept is not the run's work: that is what an attempt before it left.
+    apart = held.item_kind is ItemKind.BREACH and _again(run)
+    stat = "" if apart else _diffstat(ctx, run)
     facts = PendingFacts(
         task=run.task,
         title=run.title,
@@ -46,8 +48,14 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         details=_details(ctx, gathered, held, run),
         attempts=run.attempts,
         usage=run.usage,
+        again=_again(run),
     )
     return pending_text(held, facts)
+
+
+def _again(run: Run) -> bool:
+    """Whether an approval allows one more attempt, and not the work as it is."""
+    return run.ask is not None and run.ask.on_approve is OnApprove.AGAIN
 
 
 def _diffstat(ctx: Context, run: Run) -> str:
@@ -99,7 +107,18 @@ def _details(ctx: Context, gathered: Gathered, held: Held, run: Run) -> tuple[tu
         feedback = ctx.ledger.read(f"{attempt_path(run.id, run.feedback)}/feedback.md")
         if feedback:
             details.append(("What went wrong", feedback.decode("utf-8", "replace")))
+    if held.item_kind is ItemKind.BREACH and _again(run):
+        details.append(("Where the change is", _set_apart(run)))
     return tuple(details)
+
+
+def _set_apart(run: Run) -> str:
+    """Where work is that may not be recorded: there is no reference to it."""
+    n = run.last_n.get(Stage.BUILD, 0)
+    return (
+        f"without the secret: lifeos show {run.id} {n} patch.diff\n"
+        f"as it was made, on this machine only: .git/lifeos/quarantine/{run.id}.{n}"
+    )
 
 
 def _rules(ctx: Context, gathered: Gathered) -> str:

@@ -11,6 +11,7 @@ from lifeos.core.canonical import sha256, short_id
 from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, TaskFact, Write
 from lifeos.core.judge import judge
 from lifeos.core.machine import apply
+from lifeos.core.receipt import RECEIPTS, total
 from lifeos.core.records import (
     AttemptFacts,
     Claimed,
@@ -30,6 +31,7 @@ from lifeos.model import CloseOutcome, FailureClass, Stage, Verdict
 from lifeos.store.ledger import attempt_path, read_entries
 from lifeos.store.lock import proc_identity
 from lifeos.store.trees import lookup
+from lifeos.tick import calls
 from lifeos.tick.attempt import Job
 from lifeos.tick.bundle import Bundle
 from lifeos.tick.context import Context
@@ -107,8 +109,8 @@ def _resume_from(stage: Stage, kept: Mapping[str, bytes]) -> tuple[str, str, dic
     return sha256(texts["design.md"]), plan, texts
 
 
-def claim(ctx: Context, step: Attempt) -> Claim:
-    """Record that an attempt is about to be launched."""
+def claim(ctx: Context, step: Attempt, worker: str = "") -> Claim:
+    """Record that an attempt is about to be launched, by this process unless ``worker`` says so."""
     now = ctx.now()
     run = ctx.ledger.snapshot.runs[step.run]
     lease = ctx.governance(run.governance).loop.lease
@@ -118,7 +120,7 @@ def claim(ctx: Context, step: Attempt) -> Claim:
         stage=step.stage,
         n=step.n,
         nonce=ctx.world.nonce(),
-        worker=proc_identity().line(),
+        worker=worker or proc_identity().line(),
         lease_until=now + lease.seconds,
         reserved=step.reserved,
         base=step.base,
@@ -244,13 +246,17 @@ def interrupt(ctx: Context, step: Interrupt) -> None:
     run = ctx.ledger.snapshot.runs[step.run]
     if run.claim is None:
         return
+    # They stay until the tick ends: a record that another clone's comes before is made again.
+    receipts = calls.so_far(calls.place(ctx.repo.ensure_private(), run.id, run.claim))
     facts = AttemptFacts(
         outcome=FailureClass.INTERRUPTED,
         message="the worker is gone and left no result",
+        usage=total(receipts),
     )
+    kept = {"receipts.json": RECEIPTS.dump_json(receipts, indent=1)} if receipts else {}
     collect(
         ctx,
-        Bundle(run.id, run.claim.stage, run.claim.n, run.claim.nonce, facts, {}),
+        Bundle(run.id, run.claim.stage, run.claim.n, run.claim.nonce, facts, kept),
     )
 
 

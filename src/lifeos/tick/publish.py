@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from lifeos.core.clean import one_line
 from lifeos.errors import Busy
-from lifeos.store.checkout import move_branch
 from lifeos.store.ledger import TITLE_LIMIT
 from lifeos.tick.bookkeeping import bookkeeping, with_bookkeeping
 from lifeos.tick.context import Context
 from lifeos.tick.reading import main_at
 from lifeos.tick.tasks import read_tasks
 
-TRIES = 5
+TRIES = 20
 
 
 def trailers(ctx: Context, run: str = "") -> str:
@@ -29,7 +28,8 @@ def publish(ctx: Context) -> str | None:
     ``Busy`` when main keeps moving; the ledger is complete in both cases, and the next tick
     tries again.
     """
-    for _ in range(TRIES):
+    for number in range(TRIES):
+        ctx.ledger.flush()  # a commit on main names the ledger's tip: nobody may look in vain
         main = main_at(ctx.repo, ctx.main())
         wanted = bookkeeping(ctx, read_tasks(ctx, main), main)
         if wanted is None:
@@ -37,9 +37,7 @@ def publish(ctx: Context) -> str | None:
         message = f"{one_line(wanted.title(), TITLE_LIMIT)}\n\n{trailers(ctx)}"
         tree = with_bookkeeping(ctx, main.tree, wanted.edits)
         commit = ctx.repo.objects.write_commit(tree, (main.commit,), message, when=ctx.now())
-        moved = move_branch(
-            ctx.repo, ctx.main_ref, commit, main.commit, "lifeos", splices=wanted.splices
-        )
-        if moved.moved:
+        if ctx.move_main(commit, main.commit, wanted.splices):
             return commit
+        ctx.world.pause(number)
     raise Busy("main keeps moving: the queue could not be written", "run lifeos tick again")

@@ -31,7 +31,7 @@ from lifeos.tick.attempt import (
     with_artifacts,
     work_folder,
 )
-from lifeos.tick.modelled import allowance_of, docs_only, progress_of, route_of, talk
+from lifeos.tick.modelled import docs_only, meter_of, progress_of, route_of, talk
 from lifeos.tick.seat import Matter, Means
 from lifeos.tick.sitting import Sitting, sit
 
@@ -47,7 +47,7 @@ def by_council(
     acceptance: Sequence[Proven] = (),
 ) -> Result:
     """Hold the council on what the run made last. ``floor`` is the review by rule of the same."""
-    meter = Meter(allowance_of(job))
+    meter = meter_of(site, job)
     tree = job.run.work if job.claim.stage is Stage.BUILD_REVIEW else base_tree(site, job)
     hearing = Hearing(
         floor=floor,

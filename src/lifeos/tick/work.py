@@ -24,10 +24,12 @@ def show_work(ctx: Context, run: Run) -> str:
     """Point the run's reference at its work, so that ``git diff`` and ``git show`` find it."""
     ref = work_ref(run.id)
     now = ctx.repo.refs.read(ref)
-    if now is not None and _same(ctx, now, run):
-        return now
-    commit = work_commit(ctx, run)
-    ctx.repo.refs.compare_and_swap(ref, commit, now, "lifeos")
+    same = now is not None and _same(ctx, now, run)
+    commit = now if same and now is not None else work_commit(ctx, run)
+    if not same:
+        ctx.repo.refs.compare_and_swap(ref, commit, now, "lifeos")
+    if ctx.remote is not None:
+        ctx.remote.shown[ref] = commit  # it goes along with the record
     return commit
 
 
@@ -42,3 +44,6 @@ def forget_work(ctx: Context, run: str) -> None:
     now = ctx.repo.refs.read(ref)
     if now is not None:
         ctx.repo.refs.compare_and_swap(ref, None, now, "lifeos")
+    if ctx.remote is not None:
+        ctx.remote.shown.pop(ref, None)
+        ctx.landed.append(ref)

@@ -5,7 +5,7 @@ read by `lifeos.governance`, which knows YAML; this package only knows what the 
 """
 
 from lifeos.core.policy.approvals import Approvals, Approver, Expiry
-from lifeos.core.policy.config import Agents, Check, Config, Prepare
+from lifeos.core.policy.config import Agents, Check, Config, Prepare, Where
 from lifeos.core.policy.council import (
     DEFAULT_CLASSIFY,
     BlastRadius,
@@ -92,6 +92,7 @@ __all__ = [
     "Touch",
     "Uncertainty",
     "Waivers",
+    "Where",
     "is_governance",
     "validate_set",
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints, field_validator
 
+from lifeos.core.policy.forge import Forge
 from lifeos.core.policy.models import Model, Provider, Variable
 from lifeos.core.policy.words import (
     AgentKind,
@@ -65,6 +66,22 @@ class Agents(Frozen):
                 return self.review
             case Stage.PACKET | Stage.CLOSE:
                 return None
+
+
+class Where(StrEnum):
+    """Which machines a tick may run on. CI machines say `CI=true`."""
+
+    ANY = "any"
+    CI = "ci"
+    LOCAL = "local"
+
+
+class TickRules(Frozen):
+    """Where the loop runs."""
+
+    where: Where = Field(
+        Where.ANY, description="any, ci (only where CI=true), or local (not there)."
+    )
 
 
 class Roles(Frozen):
@@ -178,12 +195,14 @@ class Config(Frozen):
     main: str = Field("main", description="The branch that holds the backlog and gets the work.")
     remote: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")] = (
         Field(
-            "none", description="`none`: this clone holds the truth. Others are for later versions."
+            "none", description="`none`: this clone holds the truth; else the git remote that does."
         )
     )
+    tick: TickRules = Field(TickRules(), description="Where the loop runs.")
     id_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,9}$")] = Field(
         "LO", description="What task ids begin with: 1 to 10 capital letters and digits."
     )
+    forge: Forge = Field(Forge(), description="The forge that the repository is on.")
     agents: Agents = Field(Agents(), description="Which adapter carries out a stage.")
     providers: Mapping[Name, Provider] = Field({}, description="Where models are reached.")
     models: Mapping[Name, Model] = Field(

@@ -113,6 +113,11 @@ class Envelope(Frozen):
     modes: bool = Field(False, description="Whether the executable bit may be changed.")
     max_file_bytes: Count = Field(1_000_000, description="Size of a changed file, in bytes.")
     secrets: bool = Field(True, description="Whether changes are searched for secrets.")
+    fake_secrets: tuple[Glob, ...] = Field(
+        (),
+        description="Paths (test data, say) where what only looks like a secret is none. Secrets "
+        "of this machine's own environment are sought there all the same.",
+    )
     limits: Limits = Field(Limits(), description="Limits of the sandbox.")
     agent: AgentLimits = Field(AgentLimits(), description="Limits of agents with a model.")
     environment: tuple[str, ...] = Field(

@@ -187,6 +187,14 @@ def is_free(model: Model) -> bool:
 
 
 def _of_keys(envelope: Envelope, config: Config) -> Iterator[Conflict]:
+    if config.forge.secret in envelope.environment:
+        yield Conflict(
+            ENVELOPE,
+            ("environment",),
+            f"{config.forge.secret} holds the token of the forge: handed through, it would be"
+            " inside the sandbox",
+            f"take {config.forge.secret} out of `environment`",
+        )
     for name, provider in config.providers.items():
         if not provider.key_env:
             continue

@@ -68,16 +68,6 @@ def validate_set(governance: Governance) -> tuple[Conflict, ...]:
             )
         )
     # A setting that would do nothing is refused: it would promise what nobody keeps.
-    if config.remote != NO_REMOTE:
-        found.append(
-            Conflict(
-                ".lifeos/config.yaml",
-                ("remote",),
-                f"remote `{config.remote}` cannot be used: this version knows only the truth of"
-                " this clone",
-                "write `remote: none`; share main and the branch lifeos/ledger with git push",
-            )
-        )
     if approvals.trust is Trust.MERGE:
         found.append(
             Conflict(
