@@ -36,6 +36,7 @@ from scripted_model import (
     stream_forever,
     text,
     tool,
+    tools,
 )
 
 
@@ -699,3 +700,20 @@ def test_a_probe_says_where_a_cost_comes_from() -> None:
     assert (second.cost_by, second.ok) == ("", False)
     assert "price:" in second.fix
     assert PRICE.input > 0
+
+
+def test_what_the_agent_will_do_is_told_before_it_can_begin() -> None:
+    """People see the command while it runs, whatever the agent's program shows, and when."""
+    told: list[str] = []
+    ran, edited = {"command": "pytest -q\x1b[2J"}, {"file_path": "/work/src/a.py"}
+    does = steps(tools([("bash", ran), ("Edit", edited)]))
+    with ScriptedModel(does, titles=False) as model:
+        way = opened(
+            route_to(model.url), meter_of(), stage="build", clock=time.time, told=told.append
+        )
+        with way as door:
+            transport = httpx.HTTPTransport(uds=str(door.socket))
+            with httpx.Client(transport=transport, base_url="http://door") as client:
+                answer = client.post("/v1/chat/completions", content=ordinary())
+            assert answer.status_code == 200
+            assert told == ["runs: pytest -q [2J", "edits: src/a.py"]

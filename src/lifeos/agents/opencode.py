@@ -26,8 +26,9 @@ from pathlib import Path
 from lifeos.agents import inside
 from lifeos.agents.opencode_install import Found, find, ripgrep
 from lifeos.agents.program import Call, Ran, Said
-from lifeos.core.opencode_events import Event, Finish, Stream, Tool, one_line, outcome
+from lifeos.core.opencode_events import Event, Finish, Stream, Tool, outcome
 from lifeos.core.policy.models import Model, Wire
+from lifeos.core.toolwords import one_line
 from lifeos.errors import Problem, UsageError
 from lifeos.model import FailureClass, Usage
 from lifeos.process import Ended
@@ -148,7 +149,7 @@ class Watch:
 def _told(event: Event) -> str:
     match event:
         case Tool(error=""):
-            return event.about
+            return ""  # the proxy has said so, when it began
         case Tool():
             return f"{event.about}, which {'is not allowed' if event.denied else 'failed'}"
         case Finish(reason="stop"):

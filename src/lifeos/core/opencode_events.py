@@ -14,27 +14,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lifeos.core.toolwords import ABOUT, about, one_line
 from lifeos.model import FailureClass
 
 LONGEST_LINE = 8 << 20
 LONGEST_TEXT = 1 << 20  # characters of the last message that are kept
 LONGEST_COMMAND = 20_000
 MOST_COMMANDS = 2_000
-ABOUT = 100  # characters of a description for people
 STRAY = 2_000  # bytes of other output that are kept, to say what went wrong
 
-#: What to show of a tool's input, and the word before it.
-_SHOWN = {
-    "bash": ("runs", "command"),
-    "edit": ("edits", "filePath"),
-    "write": ("writes", "filePath"),
-    "read": ("reads", "filePath"),
-    "grep": ("searches for", "pattern"),
-    "glob": ("looks for", "pattern"),
-    "list": ("lists", "path"),
-    "webfetch": ("asks for", "url"),
-    "websearch": ("searches the web for", "query"),
-}
 _DENIED = ("prevents you from using this", "rejected permission", "unavailable tool")
 _GOES_ON = frozenset({"stop", "tool-calls", "length"})
 _REFUSES_FOR_NOW = frozenset({402, 429, 503, 529})
@@ -230,7 +218,7 @@ def _tool(part: Mapping[str, object]) -> Tool:
     whole = json.dumps([name, given], sort_keys=True).encode(errors="replace")
     return Tool(
         name=one_line(name, 40),
-        about=_about(name, given),
+        about=about(name, given),
         call=hashlib.sha256(whole).hexdigest(),
         error=error[: ABOUT * 10],
         denied=any(word in error for word in _DENIED),
@@ -238,12 +226,6 @@ def _tool(part: Mapping[str, object]) -> Tool:
         status=status if shell and isinstance(status, int) else None,
         seconds=max(took / 1000, 0.0) if shell and took else None,
     )
-
-
-def _about(name: str, given: Mapping[str, object]) -> str:
-    word, key = _SHOWN.get(name, (f"uses {name}", ""))
-    shown = one_line(_word(given.get(key)).removeprefix("/work/")) if key else ""
-    return f"{one_line(word, 60)}: {shown}" if shown else one_line(word, 60)
 
 
 def _fault(error: object) -> Fault:
@@ -256,12 +238,6 @@ def _fault(error: object) -> Fault:
         one_line(message or "no message", 500),
         status if isinstance(status, int) else 0,
     )
-
-
-def one_line(text: str, most: int = ABOUT) -> str:
-    """Foreign text as one short line without control characters."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text[: most * 4]).split())
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
 def _table(value: object) -> Mapping[str, object]:

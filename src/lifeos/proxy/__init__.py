@@ -42,6 +42,10 @@ class Door:
     heard: Callable[[], float]  # seconds since the last byte went through, either way
 
 
+def nobody(_line: str) -> None:
+    """Nobody watches."""
+
+
 @contextmanager
 def opened(
     route: Route,
@@ -51,8 +55,11 @@ def opened(
     seat: str = "",
     clock: Callable[[], float],
     bounds: Bounds | None = None,
+    told: Callable[[str], None] = nobody,
 ) -> Iterator[Door]:
     """A door to one model, for the time of the block. ``clock`` gives seconds since 1970 UTC.
+
+    ``told`` gets a line for people on each tool that the model asks for, before it is used.
 
     When the block ends, no call is under way any more, and each has its receipt.
     """
@@ -66,7 +73,7 @@ def opened(
             Outlet(route, max(1, meter.allowance.limits.silence)) as outlet,
             _listening(folder / "model") as listener,
         ):
-            line = Line(Party(route, meter, stage, seat, clock), outlet)
+            line = Line(Party(route, meter, stage, seat, clock, told), outlet)
             serving = _Serving(listener, line, bounds or Bounds())
             serving.start()
             try:

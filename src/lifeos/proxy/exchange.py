@@ -12,6 +12,7 @@ from lifeos.core.modelcall import Refused, check, digest
 from lifeos.core.modelerror import Meaning, Trouble, judge, unreachable
 from lifeos.core.modelloop import actions, looped
 from lifeos.core.receipt import Receipt
+from lifeos.core.toolwords import about_call
 from lifeos.proxy.inlet import Gone, Inlet, Misspoken
 from lifeos.proxy.line import Line
 from lifeos.proxy.meter import Grant, Wish
@@ -256,6 +257,8 @@ class Exchange:
         if not self._sent:
             return
         self._meter.learn(self._party.route, spent)
+        for name, arguments in self._reading.calls.values():
+            self._party.told(about_call(name, arguments))
         calls = [f"{name}({arguments})" for name, arguments in self._reading.calls.values()]
         end = self._end or self._reading.end or "no reason"
         self._line.note(role="assistant", text=self._reading.text, calls=calls, end=end)

@@ -31,6 +31,7 @@ class Party:
     stage: str
     seat: str
     clock: Callable[[], float]
+    told: Callable[[str], None]
 
     @property
     def asked(self) -> Asked:

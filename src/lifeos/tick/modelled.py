@@ -134,7 +134,8 @@ def run_modelled(
     route = route_of(job.governance, site.environ, role_of(job))
     meter = meter_of(site, job)
     tree = base_tree(site, job)
-    with opened(route, meter, stage=job.claim.stage.value, clock=site.clock) as door:
+    say = progress_of(site, job, meter)
+    with opened(route, meter, stage=job.claim.stage.value, clock=site.clock, told=say) as door:
         modelled = Modelled(
             door=door,
             route=route,
@@ -142,7 +143,7 @@ def run_modelled(
             instructions=instructions_of(site, tree),
             prompts=job.governance.prompts,
             docs=job.claim.stage is Stage.BUILD and docs_only(job),
-            progress=progress_of(site, job, meter),
+            progress=say,
         )
         reply = agent.run(replace(request, modelled=modelled), folder)
     return settled(reply, meter), {**reply.files, **kept(agent, route, meter, reply)}
