@@ -218,12 +218,16 @@ def collect(ctx: Context, bundle: Bundle) -> None:
 
 
 def recorded(ctx: Context, bundle: Bundle) -> bool:
-    """Whether the ledger has this bundle's attempt: its tick died before it could remove it."""
+    """Whether the ledger has what this bundle says: its tick died before it could remove it.
+
+    A record that the attempt was interrupted is not what it says: it only came too late.
+    """
     run = ctx.ledger.snapshot.runs.get(bundle.run)
     entries = entries_of(ctx, run) if run else read_entries(ctx.repo, ctx.ledger.tip)
     return any(
         isinstance(entry.record, Finished)
         and (entry.record.run, entry.record.nonce) == (bundle.run, bundle.nonce)
+        and entry.record.facts == bundle.facts
         for entry in entries
     )
 
