@@ -161,6 +161,19 @@ def test_a_provider_that_refuses_pauses_the_run_and_ends_nothing(
     assert scene.item().kind is ItemKind.STAGE_REVIEW
 
 
+def test_how_long_a_refusal_pauses_is_the_policys_where_the_provider_does_not_say(
+    tmp_path: Path,
+) -> None:
+    """The backoff of `quota`, to the second."""
+    settings = {"loop.routing.quota": {"retries": 0, "backoff": 7777, "then": "pause"}}
+    with ScriptedModel(Team(lambda _turn: error(401))) as model:
+        scene = team_scene(tmp_path, model, settings)
+        scene.tick()
+    last = [record for record in scene.records() if isinstance(record, Finished)][-1]
+    assert last.wake
+    assert last.wake.at == last.at + 7777
+
+
 def test_what_an_attempt_may_cost_is_asked_and_a_grant_lets_it_cost_as_much_again(
     tmp_path: Path,
 ) -> None:

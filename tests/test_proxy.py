@@ -488,7 +488,7 @@ def test_a_provider_that_is_down_is_a_wait() -> None:
         here = Scene(door, meter, closed, Wire.CHAT)
         statuses = [here.ask(said=str(n)).status_code for n in range(3)]
     assert statuses == [503, 503, 400]
-    assert (meter.stop, meter.wake_after) == ("quota", 300)
+    assert (meter.stop, meter.wake_after) == ("quota", None)
     assert url in meter.message
     assert [(r.status, r.tokens, r.cost) for r in meter.receipts] == [(0, 0, 0.0)] * 3
 

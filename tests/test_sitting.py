@@ -87,10 +87,17 @@ class Scripted:
 
 @contextmanager
 def door(
-    route: Route, meter: Meter, *, stage: str, seat: str = "", clock: Callable[[], float]
+    route: Route,
+    meter: Meter,
+    *,
+    stage: str,
+    seat: str = "",
+    clock: Callable[[], float],
+    told: Callable[[str], None],
 ) -> Iterator[Door]:
     """A door that leads nowhere; its socket is named for the seat that it is opened for."""
     assert (stage, clock(), route.key) == ("build_review", 0.0, "k-secret")
+    told("looks")
     yield Door(socket=Path("/doors") / seat, meter=meter, heard=lambda: 0.0)
 
 

@@ -198,7 +198,6 @@ def _reply(
     meter = modelled.door.meter
     own = request.task.risk or Risk.LOW
     seconds = asked.seconds
-    wake_after = asked.last.wake_after
     return Reply(
         artifact=artifact,
         failure=asked.failure,
@@ -208,8 +207,7 @@ def _reply(
         stopped=asked.last.stopped,
         ran=asked.ran,
         risk=max(own, risk, key=lambda each: each.rank),
-        wake_after=meter.wake_after if wake_after is None else wake_after,
-        files={"transcript.jsonl": meter.transcript()},
+        wake_after=asked.last.wake_after,
         said_cost=asked.said_cost,
     )
 

@@ -16,7 +16,6 @@ SHORT_WAIT = 20.0
 TRIES = 3
 """So many refusals in a row end the attempt, however short each wait would be."""
 
-DEFAULT_WAIT = 300
 LEAST_WAIT = 60
 CREDIT_WAIT = 3600
 MOST_WAIT = 7 * 24 * 3600

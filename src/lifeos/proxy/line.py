@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from lifeos.core.modelcall import Checked, digest
 from lifeos.core.modelerror import (
-    DEFAULT_WAIT,
     LEAST_WAIT,
     TRIES,
     Asked,
@@ -98,8 +97,9 @@ class Line:
         if trouble.meaning is Meaning.CONFIG:
             meter.end("config", trouble.text)
         elif trouble.meaning is Meaning.QUOTA or (trouble.meaning is Meaning.AGAIN and last):
-            wait = DEFAULT_WAIT if trouble.wait is None else max(LEAST_WAIT, trouble.wait)
-            meter.end("quota", trouble.text, round(wait))
+            # Where the provider does not say, the policy does: the backoff of `quota`.
+            wait = None if trouble.wait is None else round(max(LEAST_WAIT, trouble.wait))
+            meter.end("quota", trouble.text, wait)
         elif trouble.meaning is Meaning.REQUEST and again >= meter.allowance.limits.repeats:
             meter.end("repeats", f"{trouble.message}, {again} times in a row for the same reason")
 

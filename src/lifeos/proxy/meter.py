@@ -55,6 +55,10 @@ class Wish:
         return min(self.route.model.context, -(-self.size // 2) + 16)
 
 
+REFUSALS = frozenset({"quota", "config"})
+"""Of ``Meter.stop``: the provider refuses, which says nothing about the work."""
+
+
 class Meter:
     """Counts the calls of one attempt (all of its seats together), and says when to stop.
 

@@ -22,6 +22,7 @@ from lifeos.core.spend import dollars
 from lifeos.errors import UsageError
 from lifeos.model import FailureClass, Stage, Usage
 from lifeos.proxy import Allowance, Meter, Route, opened
+from lifeos.proxy.meter import REFUSALS
 from lifeos.store.trees import lookup
 from lifeos.tick import calls
 from lifeos.tick.attempt import Job, Site, base_tree, council
@@ -32,11 +33,6 @@ INSTRUCTIONS_LIMIT = 64 * 1024
 
 MOST_RAN = 200
 """Commands of an agent that are listed."""
-
-_REFUSED_FOR_NOW = frozenset({"quota", "config"})
-# A refused key or an unknown model is the provider's refusal too: the task is not to blame, and
-# ending its run would drain the backlog while nobody looks.
-_REFUSAL_PAUSE = 900
 
 
 def route_of(governance: Governance, environ: Mapping[str, str], name: str) -> Route:
@@ -82,10 +78,10 @@ def docs_only(job: Job) -> bool:
     return bool(job.run.scope) and header.change_class is ChangeClass.DOCS
 
 
-def role_of(job: Job) -> str:
-    """The name of the model that this stage is given."""
+def role_of(job: Job, stage: Stage) -> str:
+    """The name of the model that a stage is given."""
     roles = job.governance.config.roles
-    match job.claim.stage:
+    match stage:
         case Stage.DESIGN:
             return roles.design
         case Stage.PLAN:
@@ -131,7 +127,7 @@ def run_modelled(
     site: Site, job: Job, agent: Agent, request: Request, folder: Path
 ) -> tuple[Reply, dict[str, bytes]]:
     """Let an agent with a model do a stage. Its reply, and what is kept of the attempt."""
-    route = route_of(job.governance, site.environ, role_of(job))
+    route = route_of(job.governance, site.environ, role_of(job, job.claim.stage))
     meter = meter_of(site, job)
     tree = base_tree(site, job)
     say = progress_of(site, job, meter)
@@ -155,11 +151,11 @@ def settled(reply: Reply, meter: Meter) -> Reply:
     spent = Usage(
         seconds=reply.usage.seconds, tokens=usage.tokens, cost=usage.cost, requests=usage.requests
     )
-    if meter.stop in _REFUSED_FOR_NOW and reply.failure is not None:
+    if meter.stop in REFUSALS and reply.failure is not None:
         reply = replace(
             reply,
             failure=FailureClass.QUOTA,
-            wake_after=meter.wake_after or reply.wake_after or _REFUSAL_PAUSE,
+            wake_after=meter.wake_after or reply.wake_after,
         )
     return replace(reply, usage=spent)
 

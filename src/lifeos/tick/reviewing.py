@@ -31,7 +31,7 @@ from lifeos.tick.attempt import (
     with_artifacts,
     work_folder,
 )
-from lifeos.tick.modelled import docs_only, meter_of, progress_of, route_of, talk
+from lifeos.tick.modelled import meter_of, progress_of, role_of, route_of, talk
 from lifeos.tick.seat import Matter, Means
 from lifeos.tick.sitting import Sitting, sit
 
@@ -84,10 +84,7 @@ def _family_of_maker(job: Job) -> str | None:
     kind = config.agents.adapter(stage)
     if kind is None or not kind.modelled:
         return None
-    roles = config.roles
-    names = {Stage.DESIGN: roles.design, Stage.PLAN: roles.plan}
-    name = names.get(stage, roles.docs if docs_only(job) else roles.build)
-    model = config.models.get(name)
+    model = config.models.get(role_of(job, stage))
     return model.family if model else ""
 
 

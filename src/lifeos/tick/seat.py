@@ -31,19 +31,22 @@ from lifeos.core.review import Assumption, SeatRun, Sitter
 from lifeos.model import FailureClass, Frozen, Stage
 from lifeos.process import never, untraced
 from lifeos.proxy import Door, Meter, Route, opened
+from lifeos.proxy.meter import REFUSALS
 from lifeos.sandbox import Sandbox
-
-PAUSE = 900
-"""Seconds until a provider that refused is asked again, where it does not say."""
-_REFUSALS = frozenset({"quota", "config"})
-"""Of ``Meter.stop``: the provider refuses, which says nothing about the work."""
 
 
 class Doors(Protocol):
     """How a door is opened (``lifeos.proxy.opened``)."""
 
     def __call__(
-        self, route: Route, meter: Meter, *, stage: str, seat: str = "", clock: Callable[[], float]
+        self,
+        route: Route,
+        meter: Meter,
+        *,
+        stage: str,
+        seat: str = "",
+        clock: Callable[[], float],
+        told: Callable[[str], None],
     ) -> AbstractContextManager[Door]: ...
 
 
@@ -190,14 +193,24 @@ class Chair:
         seconds, started = room.left(), means.timer()
         if seconds < 1 or means.should_stop():
             return self._not_asked(stopped=seconds >= 1)
-        room.say(f"  seat {self.name}: sits on {self.route.name}")
+        self._say(f"sits on {self.route.name}")
         stage = room.matter.stage.value
-        door = means.doors(self.route, means.meter, stage=stage, seat=self.name, clock=means.clock)
+        door = means.doors(
+            self.route,
+            means.meter,
+            stage=stage,
+            seat=self.name,
+            clock=means.clock,
+            told=self._say,
+        )
         with door as opened_door:
             call = self._call(prompt, opened_door, seconds)
             nonce = room.matter.nonce
             asked = ask(means.program, call, self._read, nonce=nonce)
         return self._settle(asked, means.timer() - started)
+
+    def _say(self, line: str) -> None:
+        self.room.say(f"  seat {self.name}: {line}")
 
     def _read(self, text: str) -> CheckedSeat:
         return read_seat(text, self.room.subject, self.room.matter.nonce)
@@ -217,7 +230,7 @@ class Chair:
             model=self.route.model,
             wire=self.route.provider.wire,
             should_stop=means.should_stop,
-            progress=lambda line: room.say(f"  seat {self.name}: {line}"),
+            progress=self._say,
             trace=means.trace,
         )
 
@@ -243,24 +256,24 @@ class Chair:
         said = {"verdict": reply.verdict, "confidence": reply.confidence}
         answer = Answer(run=run.model_copy(update=said), checked=asked.value)
         self._keep(answer.run, asked.value, asked.problems)
-        self.room.say(f"  seat {self.name}: {reply.verdict} ({reply.confidence:.1f})")
+        self._say(f"{reply.verdict} ({reply.confidence:.1f})")
         return answer
 
     def _why(self, asked: Asked[CheckedSeat], run: SeatRun) -> Absent:
         """Why there is no verdict. Where the provider refuses, it is a quota, whoever asked."""
         meter = self.room.means.meter
         failure, wake = asked.failure or FailureClass.UNKNOWN, asked.last.wake_after
-        if failure is not FailureClass.INTERRUPTED and meter.stop in _REFUSALS:
+        if failure is not FailureClass.INTERRUPTED and meter.stop in REFUSALS:
             failure = FailureClass.QUOTA
         if failure is FailureClass.QUOTA:
-            wake = meter.wake_after or wake or PAUSE
+            wake = meter.wake_after or wake
         missing = " ".join(asked.message.split()) or str(failure)
         told = run.model_copy(update={"missing": missing})
         return Absent(run=told, failure=failure, wake_after=wake)
 
     def _absent(self, absent: Absent, problems: tuple[str, ...] = ()) -> Absent:
         self._keep(absent.run, None, problems)
-        self.room.say(f"  seat {self.name}: no verdict ({absent.run.missing})")
+        self._say(f"no verdict ({absent.run.missing})")
         return absent
 
     def _keep(self, run: SeatRun, checked: CheckedSeat | None, problems: tuple[str, ...]) -> None:
