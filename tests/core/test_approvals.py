@@ -69,8 +69,8 @@ EVIDENCE = Evidence(
 def approvals(trust: Trust = Trust.COMMIT, email: str = EMAIL, key: str = KEY) -> Approvals:
     """One approver and a bystander."""
     people = (
-        Approver(name="Ann", email=email, key=key),
-        Approver(name="Bob", email="bob@example.invalid", key="ssh-rsa " + "C" * 68),
+        Approver(name="Ann", email=email, key=key, forge_id=101),
+        Approver(name="Bob", email="bob@example.invalid", key="ssh-rsa " + "C" * 68, forge_id=102),
     )
     return Approvals(version=1, trust=trust, approvers=people)
 

@@ -33,7 +33,6 @@ FACTS = PendingFacts(
     ref="refs/lifeos/run/R-1",
     reviews=(ReviewLine("technical", "accept", "Small and tested."),),
     checks=(CheckLine("pytest", "passed"), CheckLine("ruff", "failed", "E501 in a.py")),
-    breaches=("changes policies/loop.yaml",),
     details=(("The commands", "make all"),),
     attempts=3,
     usage=Usage(seconds=61.2, tokens=1200, cost=0.5),
@@ -79,7 +78,6 @@ def test_everything_a_decision_needs_is_there() -> None:
         f"git diff {'a' * 40} refs/lifeos/run/R-1",
         "technical: **accept** Small and tested.",
         "`ruff`: **failed** E501 in a.py",
-        "changes policies/loop.yaml",
         "make all",
         "3 attempts, 61 s, 1200 tokens, $0.50",
         f"lifeos approve {ID}",
@@ -131,7 +129,6 @@ def test_foreign_text_does_nothing() -> None:
         ref=HOSTILE,
         reviews=(ReviewLine(HOSTILE, HOSTILE, HOSTILE),),
         checks=(CheckLine(HOSTILE, HOSTILE, HOSTILE),),
-        breaches=(HOSTILE,),
         details=((HOSTILE, HOSTILE),),
         attempts=1,
     )
@@ -149,7 +146,7 @@ def test_foreign_text_does_nothing() -> None:
     headings = [
         tokens[n + 1].content for n, token in enumerate(tokens) if token.type == "heading_open"
     ]
-    assert len(headings) == 8
+    assert len(headings) == 7
     prose = "".join(
         child.content for token in tokens for child in token.children or () if child.type == "text"
     )

@@ -256,6 +256,12 @@ def person(**more: object) -> Json:
         ({"approvers": [person(name="A\nB")]}, "one line"),
         ({"approvers": [person(), person(email="ADA@Example.org")]}, "e-mails must be unique"),
         (
+            {"approvers": [person(forge_id=7), person(email="b@example.org", forge_id=7)]},
+            "forge_ids must be unique",
+        ),
+        ({"trust": "merge", "approvers": [person()]}, "needs a `forge_id`"),
+        ({"approvers": [person(login="a b")]}, "login"),
+        (
             {"approvers": [person(key=KEY), person(email="b@example.org", key=f"{KEY} other")]},
             "keys must be unique",
         ),
@@ -354,31 +360,43 @@ def test_entries_of_lists_are_read_strictly_too() -> None:
         entry(Budgets, {"tokens_per_run": 1e3})
 
 
-def governance(trust: str, remote: str, *approvers: Json) -> Governance:
+def governance(trust: str, remote: str, *approvers: Json, **config: object) -> Governance:
     return Governance(
         loop=Loop(version=1),
         council=Council(version=1),
         envelope=Envelope(version=1),
         approvals=Approvals.model_validate({"version": 1, "trust": trust, "approvers": approvers}),
-        config=Config(version=1, remote=remote),
+        config=Config.model_validate({"version": 1, "remote": remote, **config}),
         digest="",
     )
 
 
+ON_GITHUB = {"forge": {"kind": "github"}}
+BY_PR = {"main_writes": "pr"}
+
+
 @pytest.mark.parametrize(
-    ("trust", "remote", "said"),
+    ("trust", "remote", "config", "said"),
     [
-        ("commit", "none", ""),
-        ("commit", "origin", ""),
-        ("signature", "none", ""),
-        ("signature", "origin", ""),
-        ("merge", "none", "trust `merge` cannot be used"),
+        ("commit", "none", {}, []),
+        ("commit", "origin", {}, []),
+        ("signature", "none", {}, []),
+        ("signature", "origin", ON_GITHUB, []),
+        ("merge", "origin", ON_GITHUB, []),
+        ("merge", "origin", {**ON_GITHUB, **BY_PR}, []),
+        ("merge", "none", ON_GITHUB, ["trust `merge` needs a forge"]),
+        ("merge", "origin", {}, ["trust `merge` needs a forge"]),
+        ("signature", "origin", {**ON_GITHUB, **BY_PR}, ["only trust `merge` knows"]),
     ],
 )
-def test_what_this_version_cannot_do_is_refused(trust: str, remote: str, said: str) -> None:
-    """A forge that nobody asks must not look as if it ruled; a remote does rule."""
-    found = validate_set(governance(trust, remote, person(key=KEY)))
-    assert [said in conflict.message for conflict in found] == ([True] if said else [])
+def test_how_answers_come_and_what_that_needs(
+    trust: str, remote: str, config: dict[str, object], said: list[str]
+) -> None:
+    """A forge that nobody asks must not look as if it ruled."""
+    found = validate_set(governance(trust, remote, person(key=KEY, forge_id=7), **config))
+    assert [text in conflict.message for text, conflict in zip(said, found, strict=True)] == [
+        True for _ in said
+    ]
 
 
 def test_a_set_without_approvers_is_refused() -> None:

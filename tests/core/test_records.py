@@ -34,7 +34,7 @@ from lifeos.core.records import (
     subject,
     to_json,
 )
-from lifeos.core.state import Ask, OnApprove, Success, TaskText, Wake
+from lifeos.core.state import Ask, OnApprove, PullRequest, Success, TaskText, Wake
 from lifeos.errors import LedgerBroken
 from lifeos.model import (
     Action,
@@ -178,6 +178,7 @@ RECORDS: dict[type[AnyRecord], st.SearchStrategy[Any]] = {
         edited=maybe(TOLD),
         expires_at=maybe(TIME),
         main=TEXT,
+        onto=TEXT,
     ),
     Resolved: st.builds(
         Resolved,
@@ -216,6 +217,17 @@ RECORDS: dict[type[AnyRecord], st.SearchStrategy[Any]] = {
         text=TEXT,
         edited=maybe(TOLD),
         reask=st.booleans(),
+        pull=maybe(
+            st.builds(
+                PullRequest,
+                head=TEXT,
+                commits=st.integers(1, 2),
+                number=st.integers(0, 9),
+                url=TEXT,
+                landing=st.booleans(),
+                reopened=st.booleans(),
+            )
+        ),
     ),
 }
 ANY_RECORD: st.SearchStrategy[AnyRecord] = st.one_of(*RECORDS.values())

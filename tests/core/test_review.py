@@ -13,7 +13,6 @@ from lifeos.core.checkreport import CheckResult, CheckStatus
 from lifeos.core.council import UNCLASSIFIED
 from lifeos.core.policy import CheckKind, Seat
 from lifeos.core.policy.config import Agents
-from lifeos.core.records import BreachFact
 from lifeos.core.review import Review, Severity
 from lifeos.core.reviewpage import to_markdown
 from lifeos.core.rulereview import IMPOSSIBLE, review_build, review_design, review_plan
@@ -96,7 +95,6 @@ def built(
     task: Task = TASK,
     plan: str = PLAN,
     proves_nothing: tuple[str, ...] = (),
-    breaches: tuple[BreachFact, ...] = (),
     waived: tuple[FailureClass, ...] = (),
     accepted: bool = False,
     mode: Mode = Mode.M1,
@@ -112,7 +110,6 @@ def built(
         checks=checks,
         acceptance=ran,
         proves_nothing=proves_nothing,
-        breaches=breaches,
         waived=waived,
         accepted=accepted,
         contents={"new": new, "old": old},
@@ -241,14 +238,6 @@ def test_a_command_that_passed_before_proves_nothing() -> None:
     assert kinds(built(task=two, ran=results, proves_nothing=(COMMAND,))) == {"proves_nothing"}
 
 
-def test_a_breach_that_nobody_accepted_blocks() -> None:
-    """Whatever else is well."""
-    breach = BreachFact(kind="secret", path="src/a.py", line=3, message="AWS access key")
-    review = built(breaches=(breach,))
-    assert (review.verdict, review.causes) == (Verdict.REVISE, (FailureClass.ENVELOPE_VIOLATION,))
-    assert (review.findings[0].path, review.findings[0].line) == ("src/a.py", 3)
-
-
 @pytest.mark.parametrize(
     "change", [changed("docs/a.md"), changed("src/a.py", old="docs/a.md", status="R")]
 )
@@ -332,10 +321,11 @@ def test_it_says_that_no_model_sat(mode: Mode) -> None:
 
 def test_the_review_for_people_has_every_finding_as_text() -> None:
     """Verdict first; a hostile name or message stays in its cell."""
-    breach = BreachFact(
-        kind="name", path="src/a|`b`<img>\n.py", line=2, message="<b>@all</b>|x\n## No"
-    )
-    review = built(checks=(RED,), breaches=(breach,))
+    hostile = changed("docs/a|`b`<img>\n.py")  # out of scope
+    unmet = Ran(passed=False, message="<b>@all</b>|x\n## No")
+    review = built(hostile, checks=(RED,), ran=(unmet,))
+    assert any("<img>" in finding.path for finding in review.findings)
+    assert any("@all" in finding.message for finding in review.findings)
     text = to_markdown(review)
     assert text.startswith("# Review of the build: revise\n")
     assert text.endswith("\n")

@@ -9,21 +9,16 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from github_judge import DESCRIPTION
+from loopback import BASE, Reply
 
-BASE = "/api/v3"
 TOKEN = "ghx_Canary7Zq2"  # noqa: S105 - opens nothing but the forge of the tests
 NAME = "octo-org/hello"
-Reply = tuple[int, Any, dict[str, str]]
 
 
 @functools.cache
@@ -73,10 +68,7 @@ class State:
 
 
 class FakeGitHub:
-    """The server's state, and what it was asked. ``replies`` are sent first, one a question.
-
-    A reply of bytes is sent as it is; with a ``content-length`` of its own, it is cut there.
-    """
+    """The server's state, and what it was asked. ``replies`` are sent first, one a question."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -85,8 +77,9 @@ class FakeGitHub:
         self.replies: list[Reply] = []
         self.per_page: int | None = None
 
-    def answer(self, target: str, token: str) -> Reply:
+    def reply(self, method: str, target: str, token: str, _: bytes = b"") -> Reply:
         """What GitHub would say."""
+        assert method == "GET"
         url = urlsplit(target)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.asked.append(target)
@@ -261,35 +254,3 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
         "status": str(status),
     }
     return status, value, headers or {}
-
-
-@contextmanager
-def served(fake: FakeGitHub) -> Iterator[int]:
-    """The port of loopback at which the fake answers."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            status, value, headers = fake.answer(self.path, self.headers.get("authorization", ""))
-            body = value if isinstance(value, bytes) else json.dumps(value).encode()
-            self.send_response(status)
-            for name, text in headers.items():
-                self.send_header(name, text)
-            if "content-length" not in headers:
-                self.send_header("content-length", str(len(body)))
-            self.send_header("content-type", "application/json; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = "content-length" in headers
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: what was asked is in ``asked``."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -25,21 +25,32 @@ PRISM = NODE / "@stoplight/prism-cli/dist/index.js"
 HOW = "npm ci --ignore-scripts --no-audit --no-fund in tests/forge/node, and Node.js 20 or newer"
 
 REPO = "/repos/{owner}/{repo}"
-PATHS = (
-    "/user",
-    "/installation/repositories",
-    REPO,
-    f"{REPO}/rules/branches/{{branch}}",
-    f"{REPO}/rulesets/{{ruleset_id}}",
-    f"{REPO}/branches/{{branch}}/protection",
-    f"{REPO}/actions/permissions",
-    f"{REPO}/actions/permissions/workflow",
-    f"{REPO}/environments",
-    f"{REPO}/environments/{{environment_name}}/deployment-branch-policies",
-    f"{REPO}/collaborators",
-    f"{REPO}/teams",
-)
-"""All that lifeos asks. The whole description would need ten seconds to be ready."""
+PATHS = {
+    "/user": "get",
+    "/users/{username}": "get",
+    "/installation/repositories": "get",
+    REPO: "get",
+    f"{REPO}/rules/branches/{{branch}}": "get",
+    f"{REPO}/rulesets/{{ruleset_id}}": "get",
+    f"{REPO}/branches/{{branch}}/protection": "get",
+    f"{REPO}/actions/permissions": "get",
+    f"{REPO}/actions/permissions/workflow": "get",
+    f"{REPO}/actions/workflows/{{workflow_id}}/dispatches": "post",
+    f"{REPO}/environments": "get",
+    f"{REPO}/environments/{{environment_name}}/deployment-branch-policies": "get",
+    f"{REPO}/collaborators": "get",
+    f"{REPO}/teams": "get",
+    f"{REPO}/pulls": "get post",
+    f"{REPO}/pulls/{{pull_number}}": "get patch",
+    f"{REPO}/pulls/{{pull_number}}/merge": "put",
+    f"{REPO}/pulls/{{pull_number}}/reviews": "get",
+    f"{REPO}/pulls/{{pull_number}}/files": "get",
+    f"{REPO}/issues/{{issue_number}}/comments": "get post",
+    f"{REPO}/issues/{{issue_number}}/events": "get",
+    f"{REPO}/commits/{{commit_sha}}/pulls": "get",
+    f"{REPO}/activity": "get",
+}
+"""All that lifeos asks and sends, by method. The whole description would take ten seconds."""
 
 
 def required() -> None:
@@ -51,7 +62,10 @@ def required() -> None:
 def description(base: str) -> dict[str, Any]:
     """GitHub's description, cut to ``PATHS``, below ``base`` as on an Enterprise server."""
     whole = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    paths = {base + path: {"get": whole["paths"][path]["get"]} for path in PATHS}
+    paths = {
+        base + path: {method: whole["paths"][path][method] for method in methods.split()}
+        for path, methods in PATHS.items()
+    }
     kept: dict[str, dict[str, Any]] = {}
     waiting = list(_references(paths))
     while waiting:

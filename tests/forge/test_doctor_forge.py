@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 import pytest
 
 from conftest import EMAIL, Git
-from fake_github import BASE, NAME, TOKEN, FakeGitHub, Ruleset, State, served
-from github_judge import judged, required
+from fake_github import NAME, TOKEN, FakeGitHub, Ruleset, State
+from github_judge import required
+from loopback import BASE, Stage, before_the_judge, listening
 
 APP = {"actor_id": 7, "actor_type": "Integration", "bypass_mode": "always"}
 ADMIN = {"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "pull_request"}
@@ -30,16 +32,19 @@ CI = "name: ci\non:\n  push:\n    branches: [main]\njobs: {}\n"
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeGitHub, int, Path]]:
-    """A forge behind its judge, the port at which it is to be asked, and room for a repository."""
+def forge(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeGitHub, Path]:
+    """A forge to put behind the judge, and room for a repository."""
     required()
-    fake = FakeGitHub()
-    room = tmp_path_factory.mktemp("room")
-    with (
-        served(fake) as upstream,
-        judged(f"http://127.0.0.1:{upstream}", tmp_path_factory.mktemp("judge"), BASE) as port,
-    ):
-        yield fake, port, room / "repo"
+    return FakeGitHub(), tmp_path_factory.mktemp("room") / "repo"
+
+
+@contextmanager
+def served(fake: FakeGitHub) -> Iterator[int]:
+    """The port of a forge that nobody judges."""
+    stage = Stage()
+    stage.backend = fake
+    with listening(stage) as port:
+        yield port
 
 
 @dataclass
@@ -103,9 +108,10 @@ class Place:
 
 
 @pytest.fixture
-def place(repo: Path, git: Git, judge: tuple[FakeGitHub, int, Path]) -> Place:
+def place(repo: Path, git: Git, forge: tuple[FakeGitHub, Path]) -> Place:
     """lifeos set up, on a forge where everything is as it should be."""
-    fake, port, made = judge
+    fake, made = forge
+    port = before_the_judge(fake)
     fake.state = State(
         installation=True,
         rulesets=[

@@ -12,8 +12,8 @@ import typer
 from lifeos.cli.frame import frame_of, show, show_json
 from lifeos.cli.items import find_item
 from lifeos.cli.on_main import OnMain, Plan, not_pushed, require_approver
-from lifeos.errors import Exit, LifeosError, UsageError
-from lifeos.model import Decision, Frozen, ItemKind
+from lifeos.errors import Exit, LifeosError, NotAuthorised, UsageError
+from lifeos.model import Decision, Frozen, ItemKind, Trust
 
 if TYPE_CHECKING:
     from lifeos.core.decide import Answer
@@ -62,6 +62,7 @@ def answer(
     with ctx.repo:
         item = find_item(ctx.ledger, name)
         _require_possible(item, decision, comment)
+        _require_not_by_merge(ctx, item)
         then = ctx.governance(item.governance).approvals
         _, who = require_approver(ctx.repo, ctx.rules.approvals, then)
         earlier = _earlier_answer(ctx, item)
@@ -101,6 +102,17 @@ def _require_possible(item: Item, decision: Decision, comment: str) -> None:
         raise UsageError(
             f"{decision} needs a comment", f"say why: lifeos {decision} {item.id} -m 'TEXT'"
         )
+
+
+def _require_not_by_merge(ctx: Context, item: Item) -> None:
+    """Where only the forge says who answered, a commit would never count."""
+    if ctx.rules.approvals.trust is not Trust.MERGE:
+        return
+    where = item.pull.url if item.pull and item.pull.url else "the one that lifeos tick opens"
+    raise NotAuthorised(
+        f"with trust `merge` {item.id} is answered by its pull request, and by nothing else",
+        f"merge it, request changes, or close it: {where}",
+    )
 
 
 def _earlier_answer(ctx: Context, item: Item) -> str:

@@ -13,7 +13,7 @@ from lifeos.cli.frame import Json, frame_of, show, show_json, table
 from lifeos.cli.here import look
 from lifeos.cli.moments import span, until
 from lifeos.errors import Exit
-from lifeos.model import Decision, Frozen, ItemKind
+from lifeos.model import Decision, Frozen, ItemKind, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,10 @@ class Given(Frozen):
 
 
 class Waiting(Frozen):
-    """One open item. Times are seconds UTC; ``answers`` maps each possible answer to its effect."""
+    """One open item. Times are seconds UTC; ``answers`` maps each possible answer to its effect.
+
+    ``pull`` is the address of its pull request, where it is answered by one.
+    """
 
     item: str
     kind: ItemKind
@@ -51,6 +54,7 @@ class Waiting(Frozen):
     expires: int | None
     answers: dict[Decision, str]
     given: Given | None = None
+    pull: str = ""
 
 
 class QueueData(Frozen):
@@ -139,6 +143,7 @@ def _open_items(here: Here) -> list[Waiting]:
                 expires=item.expires_at,
                 answers=dict(_effects(item)),
                 given=given.get(item.id),
+                pull=item.pull.url if item.pull else "",
             )
         )
     return found
@@ -150,6 +155,8 @@ def _given(here: Here) -> dict[str, Given]:
     from lifeos.tick.reading import queue_files
 
     assert here.ledger is not None  # noqa: S101  (there are items)
+    if here.rules.approvals.trust is Trust.MERGE:
+        return {}  # only the forge knows: the next tick asks it
     named = {item_of(name) for name in queue_files(here.repo, here.main.tree)} - {None}
     answered = {name.lower() for name in named if name}
     found = {}
@@ -191,8 +198,11 @@ def _list_text(data: QueueData) -> str:
     if given:
         lines += ["", *given]
     free = next((item for item in data.items if item.given is None or item.given.refused), None)
+    lines += [f"{item.item}: {cell(item.pull, 200)}" for item in data.items if item.pull]
     if free is None:
         lines += ["", "next: lifeos tick"]
+    elif free.pull:
+        lines += ["", "next: merge or close the pull requests, then lifeos tick"]
     else:
         possible = ", ".join(f"lifeos {decision}" for decision in free.answers)
         lines += ["", f"next: lifeos queue show {free.item}, then {possible}"]

@@ -135,7 +135,7 @@ def _edits(ctx: Context, ended: Ended, unmark: Unmark, main: Main) -> dict[str, 
     from lifeos.tick.reading import read_file
     from lifeos.tick.revert import edits_between, without_work
 
-    merged = without_work(ctx.repo, main.commit, ended.landed)
+    merged = without_work(ctx.repo, main.commit, ended.landed, _onto(ctx.ledger, ended))
     if merged.tree is None:
         raise Failed(
             f"what landed since changes the same lines as {ended.run}:"
@@ -155,6 +155,20 @@ def _edits(ctx: Context, ended: Ended, unmark: Unmark, main: Main) -> dict[str, 
         if after != data:
             edits[_BACKLOG] = (leaf.mode, ctx.repo.objects.write_blob(after))
     return edits
+
+
+def _onto(ledger: Ledger, ended: Ended) -> str:
+    """What main was before the landing, as it was noted."""
+    from lifeos.cli.passage import passage_of
+    from lifeos.core.records import Noted, Topic
+
+    for entry in passage_of(ledger, ended.run).entries:
+        record = entry.record
+        if not isinstance(record, Noted) or record.topic is not Topic.LANDING:
+            continue
+        if record.commit == ended.landed:
+            return record.onto
+    raise Failed(f"the landing of {ended.run} is not noted", f"git revert -m 1 {ended.landed[:12]}")
 
 
 def _edited(ctx: Context, main: Main, edits: dict[str, Edit]) -> str:

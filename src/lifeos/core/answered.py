@@ -60,6 +60,8 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
             # What was looked at is main as it was when the question was asked: what came after
             # that, even before the answer did, nobody was asked about.
             update["approved_on"] = item.main or record.main
+            if item.pull is not None and item.pull.landing:
+                update["merged"] = record.commit
         case ItemKind.WAIVER:
             failure = waived_class(item.rule)
             waiver = Waiver(item=item.id, subject=item.subject, failure=failure, work=run.work)

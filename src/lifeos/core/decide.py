@@ -20,6 +20,7 @@ from lifeos.core.policy import (
     OnTaskChange,
     Overlap,
 )
+from lifeos.core.policy.config import MainWrites
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.spend import add_spend
 from lifeos.core.state import Item, Run, RunStatus, Snapshot, Spend, TaskText
@@ -27,6 +28,8 @@ from lifeos.core.table import PERIOD_BUDGETS
 from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Risk, Stage, Trust
 
 DAY = 86_400
+INTRUDED = "landing:unauthorised"
+"""The rule of a question about something that reached main, and that nobody let through."""
 _PERIOD_RULES = frozenset(f"budget:{name}" for name in PERIOD_BUDGETS)
 
 
@@ -68,6 +71,22 @@ class Answer(Frozen):
     raw: str = ""
 
 
+class AskAnew(Frozen):
+    """An item that can no longer be answered as it was asked. Nothing resumes by it."""
+
+    item: str
+    reason: str
+
+
+class Intruded(Frozen):
+    """Something reached main, by this commit, that nobody let through; seen at an item's PR."""
+
+    item: str
+    commit: str
+    onto: str
+    reason: str
+
+
 class Facts(Frozen):
     """What is so now, gathered from commits by the shell.
 
@@ -90,6 +109,8 @@ class Facts(Frozen):
     tasks: Mapping[str, TaskFact] = {}
     candidates: tuple[TaskFact, ...] = ()
     answers: tuple[Answer, ...] = ()
+    anew: tuple[AskAnew, ...] = ()
+    intruded: tuple[Intruded, ...] = ()
     landed: Mapping[str, str] = {}
     lost: frozenset[str] = frozenset()
     contents: Mapping[str, str] = {}
@@ -147,9 +168,14 @@ def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
         step = next(rule(snapshot, facts, now), None)
         if step is not None:
             return (step,)
-    if facts.stop or facts.unfit or not facts.governance:
+    if facts.stop or facts.unfit or not facts.governance or intrusions(snapshot):
         return ()
     return (*_attempts(snapshot, facts, now), *_openings(snapshot, facts))
+
+
+def intrusions(snapshot: Snapshot) -> tuple[Item, ...]:
+    """The open questions about what reached main unasked: until then nothing begins."""
+    return tuple(item for item in snapshot.items.values() if item.rule == INTRUDED)
 
 
 def rules_of(run: Run, facts: Facts) -> Governance:
@@ -201,12 +227,8 @@ def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for item in snapshot.items.values():
         if item.expires_at is None or now < item.expires_at:
             continue
-        if expiry.then is ExpiryThen.HOLD:
-            yield Write(
-                record=Noted(
-                    at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text="expired"
-                )
-            )
+        if expiry.then is ExpiryThen.HOLD or item.rule == INTRUDED:
+            yield _asked_anew(snapshot, facts, now, item, "expired")
         else:
             yield Write(
                 record=Resolved(
@@ -230,11 +252,7 @@ def _nobody_left(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         then = facts.sets[item.governance].approvals
         changed = item.governance != snapshot.governance and present.approvers
         if changed and not somebody_may_answer(then, present):
-            yield Write(
-                record=Noted(
-                    at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text="other approvers"
-                )
-            )
+            yield _asked_anew(snapshot, facts, now, item, "other approvers")
 
 
 def _stop(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -310,18 +328,81 @@ def _hold_governance(
             item_kind=ItemKind.GOVERNANCE,
             question=question,
             rule=rule,
-            subject=governance_subject(snapshot, item, about),
+            subject=apart_subject(snapshot, item, ItemKind.GOVERNANCE, about),
             about=about,
             expires_at=_expires(snapshot, facts, now),
         )
     )
 
 
+def _intruded(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """What nobody let through is asked about, and the run whose work it was is at its end.
+
+    Its work is on main, in part or changed: to land it once more would land nothing, or not all.
+    """
+    for found in facts.intruded:
+        item = snapshot.items.get(found.item)
+        if item is None:
+            continue
+        if not any(other.about == found.commit for other in intrusions(snapshot)):
+            yield _held_intrusion(snapshot, facts, now, found)
+        elif item.run is not None and item.pull is not None and item.pull.landing:
+            reason = f"its work reached main, and {found.reason}"
+            yield End(run=item.run, outcome=CloseOutcome.CANCELLED, reason=reason)
+        else:
+            yield _asked_anew(snapshot, facts, now, item, found.reason)
+
+
+def _held_intrusion(snapshot: Snapshot, facts: Facts, now: int, found: Intruded) -> Write:
+    item, commit = item_id(snapshot), found.commit
+    question = f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
+    return Write(
+        record=Held(
+            at=now,
+            item=item,
+            item_kind=ItemKind.PROPOSAL,
+            question=question,
+            rule=INTRUDED,
+            subject=apart_subject(snapshot, item, ItemKind.PROPOSAL, commit),
+            about=commit,
+            expires_at=_expires(snapshot, facts, now),
+            main=facts.main,
+            onto=found.onto,
+        )
+    )
+
+
+def _anew(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    for found in facts.anew:
+        item = snapshot.items.get(found.item)
+        if item is not None:
+            yield _asked_anew(snapshot, facts, now, item, found.reason)
+
+
+def _asked_anew(snapshot: Snapshot, facts: Facts, now: int, item: Item, why: str) -> Write:
+    """Take an item back, and let the same be asked of what is there now.
+
+    What asks by itself what is still to be asked needs no more; about an intrusion nothing does,
+    so the new question comes before the old one goes.
+    """
+    twins = (other for other in intrusions(snapshot) if other.about == item.about)
+    if item.rule == INTRUDED and all(other.id == item.id for other in twins):
+        found = Intruded(item=item.id, commit=item.about, onto=item.onto, reason=why)
+        return _held_intrusion(snapshot, facts, now, found)
+    note = Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text=why)
+    return Write(record=note)
+
+
 def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """A task that was ticked, cancelled, deleted or edited while its run is open."""
+    merged = {answer.item for answer in facts.answers if answer.decision is Decision.APPROVE}
     for run in snapshot.runs.values():
         if run.claim or run.status is RunStatus.ENDING:
             continue
+        item = snapshot.items.get(run.item or "")
+        lands = item is not None and item.pull is not None and item.pull.landing
+        if run.merged or (lands and run.item in merged):
+            continue  # the merge that landed it ticked its box
         task = facts.tasks.get(run.task)
         if task is None or not task.open:
             reason = "the task was ticked or cancelled" if task else "the task is gone"
@@ -395,7 +476,7 @@ def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKin
     if run.commands:
         question = "the task brings commands that no approver put on main; allow them?"
         return ItemKind.COMMANDS, "commands:unapproved", question
-    if run.stage is Stage.CLOSE and (rule := _landing_rule(run, facts)):
+    if run.stage is Stage.CLOSE and (rule := _landing_rule(snapshot, run, facts)):
         moved = "Main has moved since you approved this. " if run.approved_on else ""
         return ItemKind.STAGE_REVIEW, rule, f"{moved}Land this work?"
     if spent := budget_used_up(run.usage, run.grants, rules_of(run, facts).loop):
@@ -406,11 +487,19 @@ def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKin
     return None
 
 
-def _landing_rule(run: Run, facts: Facts) -> str:
+def _only_by_pull_request(snapshot: Snapshot, facts: Facts) -> str:
+    """The rule that wants a person where main only takes pull requests, or ''."""
+    by_pull = facts.sets[snapshot.governance].config.main_writes is MainWrites.PR
+    return "main_writes:pr" if by_pull else ""
+
+
+def _landing_rule(snapshot: Snapshot, run: Run, facts: Facts) -> str:
     """The rule that wants a person before this landing, or ''."""
     loop = rules_of(run, facts).loop
+    if run.merged:
+        return ""
     if not run.approved_on:
-        return landing_checkpoint(run, loop)
+        return landing_checkpoint(run, loop) or _only_by_pull_request(snapshot, facts)
     if loop.reapprove is Overlap.ALWAYS and run.id in facts.moved:
         return "reapprove:always"
     return "reapprove:overlap" if run.id in facts.overlapping else ""
@@ -423,8 +512,10 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _stop,
     _adoption,
     _pinned,
+    _intruded,
     _tasks,
     _answered,
+    _anew,
     _expired,
     _nobody_left,
     _budget_freed,
@@ -441,11 +532,9 @@ def item_id(snapshot: Snapshot) -> str:
     return short_id("Q", snapshot.root, snapshot.seq)
 
 
-def governance_subject(snapshot: Snapshot, item: str, about: str) -> str:
-    """The digest of exactly what an item about a set of rules asks to approve."""
-    return digest_of(
-        {"root": snapshot.root, "item": item, "kind": ItemKind.GOVERNANCE, "about": about}
-    )
+def apart_subject(snapshot: Snapshot, item: str, kind: ItemKind, about: str) -> str:
+    """The digest of exactly what an item without a run asks to approve: a set, or a commit."""
+    return digest_of({"root": snapshot.root, "item": item, "kind": kind, "about": about})
 
 
 def subject_of(

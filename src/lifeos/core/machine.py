@@ -354,6 +354,7 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         about=record.about,
         edited=record.edited,
         main=record.main,
+        onto=record.onto,
     )
     return snapshot.model_copy(update={"items": {**snapshot.items, item.id: item}})
 
@@ -468,6 +469,8 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
             return snapshot.model_copy(update={"retries": {**snapshot.retries, record.task: retry}})
         case Topic.RESTARTED:
             return _noted_restarted(snapshot, record)
+        case Topic.PULL:
+            return _noted_pull(snapshot, record)
         case Topic.REVERTED | Topic.HISTORY:
             return snapshot
 
@@ -512,6 +515,21 @@ def _noted_superseded(snapshot: Snapshot, record: Noted) -> Snapshot:
     status = RunStatus.ASKING if ask else RunStatus.READY
     free = run.model_copy(update={"status": status, "item": None, "ask": ask})
     return _with_run(_without_item(snapshot, item.id), free)
+
+
+def _noted_pull(snapshot: Snapshot, record: Noted) -> Snapshot:
+    """The queue PR of an item. Its head never moves: another one belongs to another item."""
+    item, pull = snapshot.items.get(record.item), record.pull
+    if item is None or pull is None:
+        raise IllegalTransition(f"item {record.item} is not open, or no pull request is named")
+    before = item.pull
+    if before is not None:
+        of_before = (before.head, before.commits, before.landing)
+        same = of_before == (pull.head, pull.commits, pull.landing)
+        if not same or before.number not in (0, pull.number) or before.reopened:
+            raise IllegalTransition(f"item {item.id} has another pull request")
+    items = {**snapshot.items, item.id: item.model_copy(update={"pull": pull})}
+    return snapshot.model_copy(update={"items": items})
 
 
 def _ask_anew(snapshot: Snapshot, run: Run, item: Item) -> Snapshot:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
 from lifeos.core.records import Held
-from lifeos.core.spend import dollars
+from lifeos.core.spend import cost_of
 from lifeos.core.table import ANSWERS, effects
 from lifeos.model import Decision, Usage
 
@@ -42,9 +42,9 @@ class CheckLine:
 class PendingFacts:
     """What the person needs beside the item itself. All texts are foreign; they are cleaned here.
 
-    ``diffstat`` is git's table, ``base`` and ``ref`` what `git diff` is asked for. ``breaches``
-    are sentences. ``details`` are texts shown verbatim, each under a heading: commands to allow,
-    the text of a changed task, the last error.
+    ``diffstat`` is git's table, ``base`` and ``ref`` what `git diff` is asked for. ``details`` are
+    texts shown verbatim, each under a heading: commands to allow, the text of a changed task, the
+    last error (which lists the breaches, if it was one).
     """
 
     task: str = ""
@@ -54,10 +54,12 @@ class PendingFacts:
     ref: str = ""
     reviews: tuple[ReviewLine, ...] = ()
     checks: tuple[CheckLine, ...] = ()
-    breaches: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
     attempts: int = 0
     usage: Usage = _NOTHING
+    risk: str = ""
+    files: int = 0
+    lines: int = 0
     again: bool = False  # an approval allows one more attempt, not the work as it is
 
 
@@ -68,8 +70,8 @@ def pending_text(held: Held, facts: PendingFacts) -> bytes:
         _front_matter(held, facts),
         f"# {held.item}{about}",
         _asked(held),
+        _at_a_glance(facts),
         _answers(held, again=facts.again),
-        _breaches(facts.breaches),
         *(_section(_prose(title), for_markdown(_cut(text))) for title, text in facts.details),
         _change(facts),
         _reviews(facts.reviews),
@@ -106,14 +108,26 @@ def _asked(held: Held) -> str:
     return f"**{question}**\n\nAsked by the rule {code_span(held.rule)}."
 
 
+def _at_a_glance(facts: PendingFacts) -> str:
+    """Risk, size, checks, verdict and cost in one line: the rest is below."""
+    parts = [f"risk {facts.risk}"] if facts.risk else []
+    if facts.files:
+        noun = "file" if facts.files == 1 else "files"
+        parts.append(f"{facts.files} {noun}, {facts.lines} lines changed")
+    if facts.checks:
+        good = sum(line.status == "passed" for line in facts.checks)
+        parts.append(f"checks {good} of {len(facts.checks)} passed")
+    verdicts = [line for line in facts.reviews if line.verdict != "finding"]
+    parts += [f"review: {line.verdict}" for line in verdicts[:1]]
+    if facts.usage.cost:
+        parts.append(cost_of(facts.usage))
+    return _prose("; ".join(parts), 300)
+
+
 def _answers(held: Held, *, again: bool) -> str:
     what_each_does = effects(held.item_kind, held.stage, held.rule, again=again)
     lines = [f"- **{name}**: {what}" for name, what in what_each_does.items()]
     return "\n".join(lines)
-
-
-def _breaches(breaches: tuple[str, ...]) -> str:
-    return _section("What is not allowed", _listed(_prose(text) for text in breaches))
 
 
 def _change(facts: PendingFacts) -> str:
@@ -153,7 +167,7 @@ def _cost(facts: PendingFacts) -> str:
     noun = "attempt" if facts.attempts == 1 else "attempts"
     text = f"{facts.attempts} {noun}, {usage.seconds:.0f} s"
     if usage.tokens or usage.cost:
-        text += f", {usage.tokens} tokens, {dollars(usage.cost)}"
+        text += f", {usage.tokens} tokens, {cost_of(usage)}"
     return _section("What it cost so far", text)
 
 

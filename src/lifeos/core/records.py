@@ -21,7 +21,7 @@ from pydantic import (
 
 from lifeos.core.canonical import canonical_json
 from lifeos.core.clean import for_commit, one_line
-from lifeos.core.state import Ask, Outcome, Success, TaskText, Wake
+from lifeos.core.state import Ask, Outcome, PullRequest, Success, TaskText, Wake
 from lifeos.errors import LedgerBroken
 from lifeos.model import (
     Action,
@@ -178,6 +178,7 @@ class Held(Record):
     edited: TaskText | None = None
     expires_at: int | None = None
     main: str = ""  # the commit of main that the question was asked on
+    onto: str = ""  # what main was before the commit that it is about
 
 
 class Resolved(Record):
@@ -219,6 +220,7 @@ class Topic(StrEnum):
     REVERTED = "reverted"
     RESTARTED = "restarted"
     HISTORY = "history"
+    PULL = "pull"  # a queue PR was intended, opened, or opened again
 
 
 class Noted(Record):
@@ -238,6 +240,7 @@ class Noted(Record):
     text: str = ""
     edited: TaskText | None = None
     reask: bool = False
+    pull: PullRequest | None = None
 
 
 AnyRecord = Annotated[
@@ -295,7 +298,15 @@ def subject(record: AnyRecord) -> str:
             return f"close {record.run}: {record.outcome}"
         case Noted():
             about = record.run or record.task or record.item or record.digest[:12]
-            return f"note {record.topic} {about}".rstrip()
+            return f"note {record.topic} {about}{_of_pull(record.pull)}".rstrip()
+
+
+def _of_pull(pull: PullRequest | None) -> str:
+    if pull is None:
+        return ""
+    if not pull.number:
+        return ": to be opened"
+    return f": number {pull.number}{' opened again' if pull.reopened else ''}"
 
 
 def format_message(record: AnyRecord, title: str, prose: str = "") -> str:

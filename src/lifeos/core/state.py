@@ -163,8 +163,25 @@ class Run(Frozen):
     feedback: int = 0
     comment: str = ""
     approved_on: str = ""
+    merged: str = ""  # the commit on main by which a forge merged its landing PR
     landing: Landing | None = None
     last_n: Mapping[Stage, int] = {}
+
+
+class PullRequest(Frozen):
+    """The queue PR of an item. ``head`` is the one commit that its branch may be at.
+
+    ``commits`` is how many of those up to it are the pull request's own. ``number`` is 0 while it
+    is only intended. ``landing``: it carries the work itself. ``reopened``: lifeos has opened it
+    again once.
+    """
+
+    head: str
+    commits: int = 1
+    number: int = 0
+    url: str = ""
+    landing: bool = False
+    reopened: bool = False
 
 
 class Item(Frozen):
@@ -184,6 +201,8 @@ class Item(Frozen):
     about: str = ""  # the digest of the new set, or of the task's new text
     edited: TaskText | None = None  # the task's new text, if the item is about that
     main: str = ""  # the commit of main that it was asked on
+    onto: str = ""  # what main was before the commit that it is about
+    pull: PullRequest | None = None
 
 
 class Spend(Frozen):

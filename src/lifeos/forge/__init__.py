@@ -1,5 +1,7 @@
 """A forge, as lifeos sees one: who it lets do what to the repository. `github` is the only one yet.
 
+What is done there, with pull requests, is in `lifeos.forge.pulls`.
+
 Values are what the forge reported just now; nothing of it can be checked offline. What could not be
 seen is said apart (`Hidden`, None): not seen is never taken for absent.
 """
@@ -15,6 +17,7 @@ from lifeos.errors import Busy, Exit, LifeosError, NotAuthorised
 
 if TYPE_CHECKING:
     from lifeos.core.policy.forge import Forge as Settings
+    from lifeos.forge.pulls import Pulls
 
 
 class Refused(NotAuthorised):
@@ -39,6 +42,16 @@ class RateLimited(Busy):
 
 class Outage(Busy):
     """No answer, half of one, or one that makes no sense (exit 75)."""
+
+
+class Unclear(Outage):
+    """A write whose outcome is not known: it may have been done. Look before it is repeated."""
+
+
+class Invalid(LifeosError):
+    """The forge will not do this as it is asked, whoever asks; its words say why (exit 2)."""
+
+    exit_code = Exit.USAGE
 
 
 class Conflicting(Busy):
@@ -203,12 +216,24 @@ def connect(settings: Settings, name: str, environ: Mapping[str, str]) -> Forge:
     """
     from lifeos.forge.github import GitHub
 
+    needs = "read this repository and its administration settings"
+    return GitHub(settings.host, name, _token(settings, environ, needs))
+
+
+def connect_pulls(settings: Settings, name: str, environ: Mapping[str, str]) -> Pulls:
+    """Its pull requests, likewise."""
+    from lifeos.forge.github_pulls import GitHubPulls
+
+    needs = "read this repository and write its pull requests"
+    return GitHubPulls(settings.host, name, _token(settings, environ, needs))
+
+
+def _token(settings: Settings, environ: Mapping[str, str], needs: str) -> str:
     token = environ.get(settings.token_env, "").strip()
     if not token:
         raise Refused(
             f"the variable {settings.token_env} is not set, so there is no token for "
             f"{settings.host}",
-            f"set {settings.token_env} to a token that may read this repository and its "
-            "administration settings",
+            f"set {settings.token_env} to a token that may {needs}",
         )
-    return GitHub(settings.host, name, token)
+    return token

@@ -1,5 +1,8 @@
 """Requests to GitHub's REST API: one host, one token, bounded answers, errors by kind.
 
+A question is asked again after an outage. A write never is: whoever sends it learns by `Unclear`
+that it may have been done, and looks.
+
 The token goes to the host of the settings and to no other: redirects are not followed, the next
 page is asked by its number and not by an address that an answer names, and no error holds the
 token or text of the HTTP library, which could show a proxy's password.
@@ -23,10 +26,12 @@ from lifeos.core.leaks import redact
 from lifeos.forge import (
     Conflicting,
     ForbiddenBySetting,
+    Invalid,
     NotFound,
     Outage,
     RateLimited,
     Refused,
+    Unclear,
 )
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -86,6 +91,11 @@ def api_base(host: str) -> str:
     return f"{scheme}://{host}/api/v3"
 
 
+def web_base(host: str) -> str:
+    """Where the pages of a host are."""
+    return f"{'http' if _LOCAL.fullmatch(host) else 'https'}://{host}"
+
+
 class Wire:
     """Asks one host with one token. ``clock`` counts seconds; ``sleep`` waits."""
 
@@ -142,13 +152,25 @@ class Wire:
         """
         for again in range(self._patience.tries - 1, -1, -1):
             try:
-                return self._judged(path, self._once(path, query))
+                return self._judged(path, self._once("GET", path, query))
             except Outage:
                 if not again:
                     raise
             # Not all at the same moment: whoever lost the same server comes back at other times.
             self._sleep(self._patience.pause * (1 + random.random()))  # noqa: S311 - no secret
         raise AssertionError("at least one try is made")
+
+    def send(self, method: str, path: str, body: Mapping[str, Json], needs: str) -> Answer:
+        """Write, once. ``needs``: the right that is named where the token lacks it.
+
+        Raises the errors of `lifeos.forge`; ``Unclear`` where it may have been done.
+        """
+        try:
+            return self._judged(path, self._once(method, path, {}, body), needs)
+        except _Unsent:
+            raise
+        except Outage as error:
+            raise Unclear(f"{error.message}; it may have been done", error.fix) from None
 
     def pages(self, path: str, key: str = "", **query: str | int) -> Iterator[Json]:
         """All entries of a list over its pages; ``key``: where in the answer the list is."""
@@ -164,13 +186,23 @@ class Wire:
                 return
         raise Outage(f"{self.host} has more than {_MAX_PAGES * _PER_PAGE} entries at {path}")
 
-    def _once(self, path: str, query: Mapping[str, str | int]) -> Answer:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        content: Mapping[str, Json] | None = None,
+    ) -> Answer:
         end = time.monotonic() + self._patience.whole
         body = bytearray()
         headers = {"authorization": f"Bearer {self._token}"}
+        sent = None
+        if content is not None:  # ASCII: half of a character would otherwise be no JSON
+            sent = json.dumps(content).encode("ascii")
+            headers["content-type"] = "application/json"
         try:
             with self._client.stream(
-                "GET", self._base + path, params=query, headers=headers
+                method, self._base + path, params=query, headers=headers, content=sent
             ) as response:
                 for piece in response.iter_raw():
                     body += piece
@@ -179,7 +211,8 @@ class Wire:
                     if time.monotonic() > end:
                         raise Outage(f"{self.host} did not answer in time", _LATER)
         except httpx.HTTPError as error:
-            raise Outage(f"{self.host} {_why(error)}", _LATER) from None
+            kind = _Unsent if isinstance(error, _NOT_SENT) else Outage
+            raise kind(f"{self.host} {_why(error)}", _LATER) from None
         except httpx.InvalidURL:
             raise NotFound(
                 f"{self.host} is no address", "correct `forge: host:` in .lifeos/config.yaml"
@@ -188,23 +221,26 @@ class Wire:
             name.lower(): value.replace(self._token, _HIDDEN)
             for name, value in response.headers.items()
         }
+        return Answer(response.status_code, names, self._read(path, response.status_code, body))
+
+    def _read(self, path: str, status: int, body: bytearray) -> Json:
         try:
             # A server that sends the token back must not get it onto a screen or into a log.
             text = bytes(body).replace(self._token.encode(), _HIDDEN.encode())
             value: Json = json.loads(text) if text else None
         except (ValueError, RecursionError):
-            if 200 <= response.status_code < 300:
+            if 200 <= status < 300:
                 raise self.odd(path) from None
-            value = None
-        return Answer(response.status_code, names, value)
+            return None
+        return value
 
     def odd(self, path: str) -> Outage:
         """The error for an answer that lacks what GitHub always gives."""
         fix = f"see whether `forge: host:` is right: {self._base} must be GitHub's API"
         return Outage(f"what {self.host} answers at {path} is not what GitHub answers", fix)
 
-    def _judged(self, path: str, answer: Answer) -> Answer:
-        """The answer, or the error that it stands for."""
+    def _judged(self, path: str, answer: Answer, needs: str = "") -> Answer:
+        """The answer, or the error that it stands for. ``needs``: the right for a write."""
         status = answer.status
         if 200 <= status < 300:
             return answer
@@ -212,7 +248,8 @@ class Wire:
             said = f"{self.host} sends elsewhere at {path} ({status}); the token does not follow"
             raise NotFound(said, "correct `forge: host:` and `repository:` in .lifeos/config.yaml")
         said = self._said(answer)
-        if status == 429 or (status == 403 and self._limited(answer, said)):
+        limited = status in {403, 422} and self._limited(answer, said)
+        if status == 429 or limited:
             raise self._wait(answer)
         if status == 401:
             raise Refused(
@@ -220,27 +257,37 @@ class Wire:
                 "it has expired or was revoked, or is for another host: set a new one",
             )
         if status in {403, 451}:
-            raise self._forbidden(path, answer, said)
+            raise self._forbidden(path, answer, said, needs)
         if status == 404:
-            raise NotFound(f"{self.host} has no {path}, or not for this token: {said}")
-        if status in {409, 412}:
-            raise Conflicting(f"{self.host}: {said}", _LATER)
+            text = f"{self.host} has no {path}, or not for this token: {said}"
+            raise NotFound(text, "see whether it is there, and whether the token may reach it")
+        if status == 405 and (setting := self._setting(said)):
+            raise setting
+        if status in {405, 409, 412}:
+            raise Conflicting(f"{self.host}: {said}", "look at it again")
         if status in _AGAIN or status > 500:
             raise Outage(f"{self.host} is out of order ({status})", _LATER)
-        raise Outage(f"{self.host} refuses the request at {path} ({status}): {said}")
+        text = f"{self.host} refuses the request at {path} ({status}): {said}"
+        raise Invalid(text, "mend what it names") if needs else Outage(text)
 
     def _said(self, answer: Answer) -> str:
         """The forge's own words: one line, cleaned, and without the token."""
-        value = answer.value
-        message = value.get("message") if isinstance(value, dict) else None
+        value = answer.value if isinstance(answer.value, dict) else {}
+        message = value.get("message")
         if not isinstance(message, str):
             return f"status {answer.status}"
-        return one_line(redact(message[:2000], (("token", self._token),)), 200)
+        more = value.get("errors")
+        parts = [message, *map(_detail, more[:5])] if isinstance(more, list) else [message]
+        text = "; ".join(part[:2000] for part in parts if part)
+        return one_line(redact(text, (("token", self._token),)), 300)
 
     @staticmethod
     def _limited(answer: Answer, said: str) -> bool:
         spent = answer.headers.get("x-ratelimit-remaining") == "0"
-        return spent or "retry-after" in answer.headers or "rate limit" in said.lower()
+        hasty = "rate limit" in said.lower() or "submitted too quickly" in said.lower()
+        if answer.status == 422:  # of itself it is no limit, and the count may be spent by it
+            return hasty
+        return spent or "retry-after" in answer.headers or hasty
 
     def _wait(self, answer: Answer) -> RateLimited:
         """How long: what the answer asks for, else a minute, as GitHub wants it."""
@@ -256,18 +303,33 @@ class Wire:
         said = f"{self.host} allows this token no more requests {kind}: {seconds} seconds"
         return RateLimited(said, f"wait {seconds} seconds, then the same again", wait=seconds)
 
-    def _forbidden(self, path: str, answer: Answer, said: str) -> Exception:
+    def _setting(self, said: str) -> ForbiddenBySetting | None:
         for sign, setting, fix in _SETTINGS:
             if sign in said.lower():
                 return ForbiddenBySetting(f"{self.host}: {said}", fix, setting=setting)
+        return None
+
+    def _forbidden(self, path: str, answer: Answer, said: str, write: str) -> Exception:
+        if setting := self._setting(said):
+            return setting
         needs = one_line(answer.headers.get("x-accepted-github-permissions", ""), 100)
+        if write:
+            fix = f"give the token {needs or write}"
+            return Refused(f"the token may not write at {path}: {said}", fix)
         if not _NOT_ADMIN.search(said):
             needs = needs or "read rights to what is looked at"
         fix = f"give the token {needs or 'Administration: read'}, or ask with an admin's"
         return Refused(f"the token may not see {path}: {said}", fix)
 
 
+class _Unsent(Outage):
+    """There was no connection, so nothing was asked for."""
+
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _LATER = "see whether it can be reached, wait, then the same again"
+_WAYS = "allow it in the repository's Settings, General, Pull Requests, or merge in another way"
+_RULES = "give it what the rules ask for, or merge it as somebody whom they do not bind"
 
 _SETTINGS = (
     (
@@ -282,9 +344,33 @@ _SETTINGS = (
         "the organisation's policy for tokens",
         "use a token of the kind that the organisation allows",
     ),
+    (
+        "not permitted to create or approve",
+        "Allow GitHub Actions to create and approve pull requests",
+        "tick it in the repository's Settings, Actions, General, Workflow permissions (where it is "
+        "grey, the organisation's settings forbid it), or use the token of a GitHub App",
+    ),
+    ("commits are not allowed", "the repository's ways to merge", _WAYS),
+    ("merges are not allowed", "the repository's ways to merge", _WAYS),
+    ("required by reviewers", "the rules of the branch", _RULES),
+    ("required status check", "the rules of the branch", _RULES),
+    ("rule violations", "the rules of the branch", _RULES),
+    ("repository was archived", "the archive", "unarchive the repository in its Settings"),
     ("access blocked", "a block of the repository", "ask the forge's support"),
 )
 """A sign in GitHub's words, the setting that it stands for, and what to do."""
+
+
+def _detail(error: Json) -> str:
+    """One of the things that a validation found wrong: GitHub's sentence, else its code."""
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return ""
+    if isinstance(message := error.get("message"), str):
+        return message
+    words = (error.get("resource"), error.get("field"), error.get("code"))
+    return " ".join(word for word in words if isinstance(word, str))
 
 
 def _why(error: httpx.HTTPError) -> str:

@@ -159,6 +159,19 @@ class Remote:
                 found[ref] = oid
         return found
 
+    def under(self, prefix: str) -> dict[str, str]:
+        """All references of the remote that begin so ("refs/heads/lifeos/queue/")."""
+        result = self._call("ls-remote", "--refs", "--end-of-options", self.url, f"{prefix}*")
+        if result.status != 0:
+            raise self._unreachable(result.err)
+        lines = result.out.decode("utf-8", "replace").splitlines()
+        found = {ref: oid for oid, _, ref in (line.partition("\t") for line in lines)}
+        return {
+            ref: oid
+            for ref, oid in found.items()
+            if ref.startswith(prefix) and OID.fullmatch(oid)
+        }
+
     # --- moving -----------------------------------------------------------------------------
 
     def push(self, *updates: Update) -> bool:

@@ -12,7 +12,7 @@ from lifeos.core.decide import Answer, Facts, subject_of
 from lifeos.core.policy import Approvals
 from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.state import Item
-from lifeos.model import Decision, ItemKind, Trust
+from lifeos.model import Decision, Trust
 from lifeos.store.history import introducing
 from lifeos.store.signature import verify
 from lifeos.tick.context import Context
@@ -36,7 +36,12 @@ def read_answers(
             refusals.append(stray)
         if stray is not None or item is None:
             continue
-        judged = _judged(ctx, main, name, _open_item(ctx, item), mode, oid, contents)
+        asked = _open_item(ctx, item)
+        if asked is None and ctx.writes_by_pull_request:
+            continue  # what was answered stays there until the next pull request takes it away
+        if asked is not None and _came_by_merge(ctx, asked):
+            continue  # the forge's record of its pull request says what it means
+        judged = _judged(ctx, main, name, asked, mode, oid, contents)
         if named[item.lower()] > 1:
             judged = _only_rejects(judged)
         if isinstance(judged, Refusal):
@@ -55,6 +60,13 @@ def _only_rejects(judged: Answer | Refusal) -> Answer | Refusal:
         "another file answers the same question, under a name that differs in case",
         f"leave one of them in {QUEUE}, and remove the other",
     )
+
+
+def _came_by_merge(ctx: Context, item: Item) -> bool:
+    """Whether this item's own queue PR was merged, as the forge last reported."""
+    seen = ctx.pulls.get(item.id)
+    by_merge = ctx.rules.approvals.trust is Trust.MERGE
+    return by_merge and seen is not None and seen.pull is not None and seen.pull.merged
 
 
 def _open_item(ctx: Context, named: str) -> Item | None:
@@ -110,7 +122,7 @@ def present_subject(ctx: Context, item: Item, contents: Mapping[str, str]) -> st
     run = ctx.ledger.snapshot.runs.get(item.run or "")
     if run is None:
         # What an item without a run is about is named by it and cannot change under it.
-        return item.subject if item.kind is ItemKind.GOVERNANCE else ""
+        return item.subject if item.run is None else ""
     facts = Facts(main="", contents=contents)
     return subject_of(ctx.ledger.snapshot, facts, run, item.id, item.kind, item.about)
 

@@ -8,11 +8,11 @@ from lifeos import strict_yaml
 from lifeos.core.answers import AnswerFile, answer_path, read_answer
 from lifeos.core.approvals import Signed, is_approver
 from lifeos.core.canonical import short_id
-from lifeos.core.decide import Facts, governance_subject, subject_of
+from lifeos.core.decide import Facts, apart_subject, subject_of
 from lifeos.core.policy import Approvals, ExpiryThen
 from lifeos.core.records import Held, Resolved
 from lifeos.core.state import Item
-from lifeos.model import Decision, ItemKind, Trust
+from lifeos.model import Decision, Trust
 from lifeos.store.history import introducing, is_ancestor
 from lifeos.store.ledger import Entry
 from lifeos.store.objects import LIFEOS, Commit
@@ -35,8 +35,8 @@ def check_item(audit: Audit, entry: Entry) -> None:
 
 def _subject(audit: Audit, entry: Entry, record: Held) -> str | None:
     snapshot = audit.snapshot
-    if record.item_kind is ItemKind.GOVERNANCE:
-        return governance_subject(snapshot, record.item, record.about)
+    if record.run is None:
+        return apart_subject(snapshot, record.item, record.item_kind, record.about)
     run = snapshot.runs.get(record.run or "")
     if run is None:
         return None
@@ -65,7 +65,6 @@ def _faults(audit: Audit, entry: Entry, record: Resolved, item: Item) -> Iterato
     if record.who == "expiry":
         yield from _expiry(audit, entry, record, item)
         return
-    audit.count("answer")
     rules = audit.governance(entry.tree, audit.snapshot.governance)
     if rules is None:
         audit.skip("answers under rules that this lifeos cannot read")
@@ -74,6 +73,7 @@ def _faults(audit: Audit, entry: Entry, record: Resolved, item: Item) -> Iterato
     if record.trust is Trust.MERGE:
         audit.skip("answers by merge: only the forge knows who merged")
         return
+    audit.count("answer")
     yield from _said(record, item)
     try:
         commit = audit.repo.objects.commit(record.commit)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lifeos.core.judge import landing_checkpoint
 from lifeos.core.records import Claimed, Closed, Noted, Topic
+from lifeos.core.state import PullRequest, Run
 from lifeos.model import CloseOutcome, Stage
 from lifeos.store.history import changed_paths, is_ancestor, lifeos_commits
 from lifeos.store.ledger import Entry
@@ -39,7 +40,11 @@ def check_landing(audit: Audit, entry: Entry) -> None:
     if isinstance(record, Noted) and record.topic is Topic.LANDING and record.run:
         audit.landings[record.run] = record
         audit.noted.add(record.commit)
-        audit.works.update(second_parent(audit.repo, record.commit))
+        run = audit.snapshot.runs.get(record.run)
+        if run is None or run.merged != record.commit:
+            audit.works.update(second_parent(audit.repo, record.commit))
+    elif isinstance(record, Noted) and record.pull is not None:
+        audit.works.update(_own_commits(audit.repo, record.pull))
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
         if audit.main is not None and not _on_main(audit, record.commit):
             audit.find(entry.commit, f"{record.commit[:12]}, which took it back, is not on main")
@@ -58,6 +63,18 @@ def second_parent(repo: Repo, commit: str) -> tuple[str, ...]:
         return repo.objects.commit(commit).parents[1:]
     except (KeyError, ValueError):
         return ()
+
+
+def _own_commits(repo: Repo, pull: PullRequest) -> Iterator[str]:
+    """The commits of a queue PR that lifeos made, as far as they are here."""
+    oid = pull.head
+    for _ in range(pull.commits):
+        try:
+            commit = repo.objects.commit(oid)
+        except (KeyError, ValueError):
+            return
+        yield oid
+        oid = commit.parents[0]
 
 
 def _on_main(audit: Audit, commit: str) -> bool:
@@ -80,11 +97,14 @@ def _landed(audit: Audit, entry: Entry, noted: Noted) -> None:
 
 def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterator[str]:
     """Merge again: main before it, and the work that was built."""
+    run = audit.snapshot.runs.get(noted.run or "")
+    if run is not None and run.merged == commit.oid:
+        yield from _merged_by_forge(audit, entry, noted, run, commit)
+        return
     if commit.tree != noted.tree or len(commit.parents) != 2 or commit.parents[0] != noted.onto:
         yield "is not the landing that was noted"
         return
     work = audit.repo.objects.commit(commit.parents[1])
-    run = audit.snapshot.runs.get(noted.run or "")
     if run is not None and (work.tree, work.parents) != (run.work, (run.base,)):
         yield "does not land the work that was built"
     merged = merge(audit.repo, *commit.parents)
@@ -94,6 +114,23 @@ def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterat
     prefix = audit.prefix(entry.tree)
     if audit.content(merged.tree, prefix) != audit.content(commit.tree, prefix):
         yield f"changes more than was built: {', '.join(_own(audit, merged.tree, commit.tree))}"
+
+
+def _merged_by_forge(
+    audit: Audit, entry: Entry, noted: Noted, run: Run, commit: Commit
+) -> Iterator[str]:
+    """A forge makes its own commits: the tree alone says whether they are what was approved."""
+    repo = audit.repo
+    if commit.tree != noted.tree or not is_ancestor(repo, noted.onto, commit.oid):
+        yield "is not the landing that was noted"
+        return
+    work = repo.objects.write_commit(run.work, (run.base,), "the work", when=0)
+    merged = merge(repo, noted.onto, work)
+    prefix = audit.prefix(entry.tree)
+    if merged.tree is None or audit.content(merged.tree, prefix) != audit.content(
+        commit.tree, prefix
+    ):
+        yield "is not main before it with the work that was built"
 
 
 def _own(audit: Audit, old: str, new: str) -> list[str]:

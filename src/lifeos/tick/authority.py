@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lifeos.core.approvals import Signed, is_approver
 from lifeos.core.policy import Approvals
 from lifeos.model import Trust
@@ -10,11 +12,18 @@ from lifeos.store.repo import Repo
 from lifeos.store.signature import verify
 
 
-def by_approver(repo: Repo, brought: Introduced, approvals: Approvals) -> bool:
+def by_approver(
+    repo: Repo,
+    brought: Introduced,
+    approvals: Approvals,
+    account: Callable[[str], int] | None = None,
+) -> bool:
     """Whether an approver brought this commit.
 
     With trust ``commit``: author and committer are approvers, and it is not lifeos's own. With
-    trust ``signature``: an approver's key signed it. With ``merge`` nothing can be told offline.
+    trust ``signature``: an approver's key signed it. With ``merge``: the forge saw an approver's
+    account bring it to main, by a push or a merge; ``account`` asks it (``Context.who_brought``),
+    and without it nothing can be told.
     """
     emails = {brought.author.email, brought.committer.email}
     if brought.by_lifeos:
@@ -30,4 +39,5 @@ def by_approver(repo: Repo, brought: Introduced, approvals: Approvals) -> bool:
                 email.lower() == signed.principal.lower() for email in emails
             )
         case Trust.MERGE:
-            return False
+            who = account(brought.commit) if account else 0
+            return who != 0 and any(person.forge_id == who for person in approvals.approvers)

@@ -7,12 +7,16 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
+from lifeos.core.policy.config import MainWrites
 from lifeos.errors import Busy, LedgerBroken, UsageError
+from lifeos.model import Trust
 from lifeos.process import untraced
 from lifeos.store.checkout import move_branch
 from lifeos.store.history import Introduced
@@ -20,6 +24,11 @@ from lifeos.store.ledger import Ledger
 from lifeos.store.remote import Remote, Update, contains, jittered
 from lifeos.store.repo import Repo
 from lifeos.store.steps import Splice
+
+if TYPE_CHECKING:
+    from lifeos.forge.pulls import Arrival, Pulls
+    from lifeos.proxy import Meter
+    from lifeos.tick.pulls_seen import Seen
 
 CLOCK_SLACK = 120
 """Seconds that this machine's clock may be behind the ledger before it may not decide."""
@@ -97,6 +106,8 @@ class Context:
     backlogs: dict[str, tuple[bytes, Backlog]] = field(default_factory=dict)  # by blob, newest last
     brought: dict[tuple[str, int, int], tuple[Introduced, ...]] = field(default_factory=dict)
     landed: list[str] = field(default_factory=list)  # references of runs that the remote can forget
+    pulls: dict[str, Seen] = field(default_factory=dict)  # by item, as the forge last reported
+    meters: dict[str, Meter] = field(default_factory=dict)  # of attempts, by their claim's nonce
     left_behind: str = ""  # why this clone's own main did not come along
 
     def now(self) -> int:
@@ -140,6 +151,42 @@ class Context:
     def remote(self) -> Remote | None:
         """Who holds the truth; None: this repository."""
         return self.ledger.remote
+
+    @property
+    def writes_by_pull_request(self) -> bool:
+        """Whether lifeos itself may not push main."""
+        return self.rules.config.main_writes is MainWrites.PR
+
+    @cached_property
+    def forge(self) -> Pulls | None:
+        """Where queue PRs are, by the adopted rules; None unless they are how people answer.
+
+        Raises ``NotAuthorised`` where its token is missing, ``UsageError`` where the repository's
+        name on it is not known.
+        """
+        rules = self.rules
+        if rules.approvals.trust is not Trust.MERGE or self.remote is None:
+            return None
+        from lifeos.tick.pulls_seen import connected  # with all that HTTP takes
+
+        return connected(rules.config.forge, self.remote.url, self.world.environ)
+
+    def who_brought(self, commit: str) -> int:
+        """The number of the account that brought a commit to main, as the forge saw it; 0: unknown.
+
+        A bot brings nothing. The forge is asked once.
+        """
+        if self.forge is None:
+            return 0
+        for arrival in self._arrivals:
+            came = bool(arrival.after) and contains(self.repo, arrival.after, commit)
+            if came and not (arrival.before and contains(self.repo, arrival.before, commit)):
+                return arrival.who.id if arrival.who and not arrival.who.bot else 0
+        return 0
+
+    @cached_property
+    def _arrivals(self) -> tuple[Arrival, ...]:
+        return self.forge.arrivals(self.rules.config.main) if self.forge else ()
 
     def main(self) -> str:
         """The commit that main is at: with a remote, its main when it was last looked at."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lifeos.core.answers import Refusal
 from lifeos.core.decide import Facts, TaskFact
 from lifeos.core.policy import Agents, Governance
+from lifeos.core.pulls import News, OpenAgain
 from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Problem
 from lifeos.governance import Loaded, governance_digest, load_set
@@ -43,6 +44,7 @@ class Gathered:
     tasks: Tasks
     problems: tuple[Problem, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    again: tuple[OpenAgain, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Gatherer:
         sets = {**self._sets(), **({found.rules.digest: found.rules} if found.rules else {})}
         contents = contents_of(ctx, snapshot.runs.values())
         answers, refusals = read_answers(ctx, main, contents)
+        news = self._news(main, contents)
         ready_tasks = self._candidates(tasks) if ready else ()
         going_on = _may_go_on(snapshot.runs)
         lacking = self._lacking(main) if ready_tasks or going_on else ()
@@ -98,7 +101,9 @@ class Gatherer:
             tasks=open_tasks(ctx, tasks),
             unfit=bool(lacking),
             candidates=ready_tasks,
-            answers=answers,
+            answers=(*answers, *news.answers),
+            anew=news.anew,
+            intruded=news.intruded,
             landed=self._landed(main),
             lost=self._lost(),
             contents=contents,
@@ -110,7 +115,18 @@ class Gatherer:
             only_task=ctx.limits.task,
         )
         problems = (*problems, *lacking, *wanting, *no_queue(ctx.repo, main.tree))
-        return Gathered(facts=facts, tasks=tasks, problems=problems, refusals=refusals)
+        refusals = (*refusals, *news.refusals)
+        return Gathered(
+            facts=facts, tasks=tasks, problems=problems, refusals=refusals, again=news.again
+        )
+
+    def _news(self, main: Main, contents: Mapping[str, str]) -> News:
+        """What came by pull requests: nothing is read of them unless some were looked at."""
+        if not self.ctx.pulls:
+            return News()
+        from lifeos.tick.pulls_seen import read_pulls  # with all that HTTP takes
+
+        return read_pulls(self.ctx, main, contents)
 
     def _lacking(self, main: Main) -> tuple[Problem, ...]:
         if main.tree not in self._unfit:
@@ -167,7 +183,8 @@ class Gatherer:
         brought = brought_by(self.ctx.repo, main.commit, RULES, since, without=(QUEUE, STOP))
         approvals = self.ctx.rules.approvals
         return bool(brought) and all(
-            by_approver(self.ctx.repo, commit, approvals) for commit in brought or ()
+            by_approver(self.ctx.repo, commit, approvals, self.ctx.who_brought)
+            for commit in brought or ()
         )
 
     def _stopped(self, main: Main) -> bool:
@@ -178,7 +195,7 @@ class Gatherer:
             return False
         removed = removing(self.ctx.repo, main.commit, STOP)
         return removed is not None and not by_approver(
-            self.ctx.repo, removed, self.ctx.rules.approvals
+            self.ctx.repo, removed, self.ctx.rules.approvals, self.ctx.who_brought
         )
 
     def _landed(self, main: Main) -> dict[str, str]:

@@ -65,6 +65,8 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
 
     ``check`` takes the place of ``recheck``, where checks are run by somebody else.
     """
+    if job.run.merged:
+        return _note_merged(ctx, job)
     for number in range(TRIES):
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:
@@ -80,6 +82,31 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
     return failed(
         FailureClass.TOOL_ERROR, f"main moved {TRIES} times while this landing was being checked"
     )
+
+
+def _note_merged(ctx: Context, job: Job) -> Result | None:
+    """Note what a forge merged as the landing. It was judged when its answer was taken.
+
+    Main has the work already, so nothing is checked here, and nothing moves.
+    """
+    from lifeos.tick.pulls_seen import landed_on
+
+    commit = job.run.merged
+    onto = landed_on(ctx, job.run, commit)
+    if onto is None:
+        message = f"{commit[:12]} on main is not the work that was approved"
+        return failed(FailureClass.UNKNOWN, message)
+    note = Noted(
+        at=ctx.now(),
+        topic=Topic.LANDING,
+        run=job.run.id,
+        commit=commit,
+        onto=onto,
+        tree=ctx.repo.objects.commit(commit).tree,
+    )
+    ctx.ledger.append(note)
+    ctx.ledger.flush()
+    return None
 
 
 def merge_with_main(ctx: Context, run: Run) -> Merged:

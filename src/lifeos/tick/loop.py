@@ -23,14 +23,16 @@ from lifeos.core.decide import (
     Step,
     Write,
     decide,
+    intrusions,
     next_wake,
 )
 from lifeos.core.policy import NO_REMOTE
+from lifeos.core.pulls import OpenAgain
 from lifeos.core.records import Resolved
 from lifeos.core.state import RunStatus, Snapshot, Wake
 from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
 from lifeos.idle import remove_note, write_note
-from lifeos.model import CloseOutcome, FailureClass, Stage
+from lifeos.model import CloseOutcome, FailureClass, Stage, Trust
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, choose
 from lifeos.store.checkout import InTheWay, recover
@@ -48,6 +50,8 @@ from lifeos.tick.tidy import tidy
 
 REFETCH = 10.0
 """Seconds after which the remote is looked at again, when an attempt has ended."""
+RELOOK = 60.0
+"""The same where a forge is asked about each open question, too: it counts the requests."""
 LOST = 200
 """More lost races in a row than any number of other ticks can cause."""
 STEPS = 10_000
@@ -65,6 +69,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     refusals: tuple[str, ...] = ()
     in_the_way: list[str] = field(default_factory=list)
+    spoiled: list[str] = field(default_factory=list)
     resting: tuple[str, ...] = ()
     broken: bool = False  # whether the rules on main cannot be used
     wake: int | None = None
@@ -75,6 +80,7 @@ class Report:
     def standing(self, waiting: tuple[str, ...]) -> str:
         """What stays true until something changes, in one or a few lines."""
         lines = [f"refused: {reason}" for reason in self.refusals]
+        lines += [f"refused: {reason}" for reason in self.spoiled]
         lines += [f"problem: {problem}" for problem in self.problems]
         lines += self.resting
         lines += [line for line in (self.elsewhere, self.left_behind) if line]
@@ -103,6 +109,7 @@ class Tick:
         self.taken: set[str] = set()  # items whose answer this tick took
         self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
         self.refused: dict[str, Refusal] = {}  # by item: why its answer did not count
+        self.again: tuple[OpenAgain, ...] = ()  # queue PRs that somebody closed in vain
         self._sandbox: Sandbox | None = None
         self._remote = ctx.rules.config.remote
         self._taken_in: list[Path] = []  # bundles whose record is not pushed yet
@@ -128,7 +135,7 @@ class Tick:
         except Busy as busy:
             raise Busy(f"another tick is at work: {busy.message}", busy.fix) from None
         try:
-            self.ctx.ledger.catch_up()
+            self._look()
             self._require_sound()
             recover(self.ctx.repo)
             self.ctx.bring_along()  # with the kill switch, if main has it or has it no longer
@@ -145,6 +152,15 @@ class Tick:
             lock.release()
         return self.report
 
+    def _look(self) -> None:
+        """Ask the forge, then fetch: a merge that it reports is then in the main that is read."""
+        if self.ctx.rules.approvals.trust is Trust.MERGE:
+            from lifeos.tick.pulls_seen import look  # with all that HTTP takes
+
+            look(self.ctx)
+        self.ctx.ledger.catch_up()
+        self._fetched = self.ctx.world.timer()
+
     def _finish(self) -> None:
         """Make main show what the ledger says, and this clone what is so."""
         ctx = self.ctx
@@ -157,6 +173,23 @@ class Tick:
             self.report.left_behind = ctx.left_behind
             ctx.remote.forget(ctx.landed)
         self._leave_note()
+        if ctx.rules.approvals.trust is Trust.MERGE and not self.report.elsewhere:
+            self._show_pulls()  # last: all else is done where the forge refuses
+            ctx.ledger.save()
+
+    def _show_pulls(self) -> None:
+        """Make the forge show what the ledger says. Who loses a race looks again."""
+        from lifeos.tick.pulls import publish_pulls
+
+        for number in range(LOST):
+            try:
+                publish_pulls(self.ctx, self.again)
+            except LedgerMoved:
+                self.ctx.ledger.catch_up()
+                self.ctx.world.pause(number)
+            else:
+                return
+        raise Busy("others keep recording: the pull requests wait", "run lifeos tick again")
 
     def _leave_note(self) -> None:
         """Tell the next tick that there is nothing to do while nothing changes."""
@@ -253,8 +286,19 @@ class Tick:
             for refusal in gathered.refusals
             if refusal.item not in self.taken
         )
+        self.again = gathered.again
+        self._tell_once(gathered.facts)
         self.report.resting = resting(self.ctx.ledger.snapshot, gathered.facts)
         self.report.main = self.looked_at = gathered.facts.main
+
+    def _tell_once(self, facts: Facts) -> None:
+        """What spoils a question is over when it is asked anew: it is said when it is seen."""
+        spoiled = [(found.item, found.reason) for found in facts.anew]
+        spoiled += [(found.item, found.reason) for found in facts.intruded]
+        for item, reason in spoiled:
+            told = f"the pull request of {item} answers nothing: {reason}"
+            if told not in self.report.spoiled:
+                self.report.spoiled.append(told)
 
     def _first_refusal(self, refusal: Refusal) -> Refusal:
         """Why an answer does not count; once its question is gone, why it did not before that."""
@@ -304,6 +348,9 @@ class Tick:
         """
         task = gathered.tasks.find(step.task.id)
         if task is not None and task.mark is not Mark.OPEN:
+            if self.ctx.writes_by_pull_request:
+                self._say_to_mark(step.task.id)
+                return False
             try:
                 if publish(self.ctx) is not None:
                     return True
@@ -314,6 +361,12 @@ class Tick:
         self.gatherer.opened += 1
         self.report.opened.append(step.task.id)
         return True
+
+    def _say_to_mark(self, task: str) -> None:
+        branch = self.ctx.rules.config.main
+        told = f"{task} can begin when its box is open: bring `- [ ]` to {branch} by a pull request"
+        if told not in self.report.in_the_way:
+            self.report.in_the_way.append(told)
 
     def _blocked_by(self, error: InTheWay) -> None:
         if str(error) not in self.report.in_the_way:
@@ -371,9 +424,9 @@ class Tick:
             self.gatherer.here.discard(self.running.pop(future))
             future.result()  # an error here is a defect or a full disk: the tick fails
         ledger, timer = self.ctx.ledger, self.ctx.world.timer
-        if ledger.tip == ledger.kept and timer() - self._fetched > REFETCH:
-            ledger.catch_up()  # somebody may have answered, or stopped it, meanwhile
-            self._fetched = timer()
+        patience = REFETCH if self.ctx.rules.approvals.trust is not Trust.MERGE else RELOOK
+        if ledger.tip == ledger.kept and timer() - self._fetched > patience:
+            self._look()  # somebody may have answered, or stopped it, meanwhile
 
     def _collect(self) -> None:
         """Record every complete bundle: of this tick, or left behind by one that died."""
@@ -415,7 +468,8 @@ class Tick:
         run = ctx.ledger.snapshot.runs[step.run]
         site = self._site()
         try:
-            require_clear(ctx, merge_with_main(ctx, run))
+            if not run.merged:
+                require_clear(ctx, merge_with_main(ctx, run))
         except InTheWay as error:
             self.waiting.add(run.id)
             self.report.in_the_way.append(str(error))
@@ -444,6 +498,9 @@ def resting(snapshot: Snapshot, facts: Facts) -> tuple[str, ...]:
     lines = []
     if facts.stop:
         lines.append("stopped: nothing begins until lifeos resume")
+    if intrusions(snapshot):
+        asked = ", ".join(item.id for item in intrusions(snapshot))
+        lines.append(f"nothing begins until it is answered what to do with what landed: {asked}")
     if not facts.governance:
         lines.append("the rules on main are broken: nothing begins until they are mended")
     for run in snapshot.runs.values():

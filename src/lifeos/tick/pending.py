@@ -48,6 +48,9 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         details=_details(ctx, gathered, held, run),
         attempts=run.attempts,
         usage=run.usage,
+        risk=run.risk.value,
+        files=len(run.paths) if stat else 0,
+        lines=run.lines if stat else 0,
         again=_again(run),
     )
     return pending_text(held, facts)

@@ -8,35 +8,36 @@ from lifeos.core.backlog.edit import set_mark
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.backlog.parse import parse
 from lifeos.core.records import Noted, Topic
-from lifeos.errors import UsageError
 from lifeos.store.diff import diff
 from lifeos.store.ledger import Ended, Ledger, closed_path
 from lifeos.store.merge import Merged, merge
 from lifeos.store.repo import Repo
-from lifeos.store.trees import Edit
+from lifeos.store.trees import Edit, edit, lookup
+from lifeos.tick.reading import BACKLOG, QUEUE
 
 REVERTS = "Lifeos-Reverts: "
 """The trailer that names the landing; a revert that died before it was noted is found by it."""
 
 
-def without_work(repo: Repo, main: str, landed: str) -> Merged:
+def without_work(repo: Repo, main: str, landed: str, onto: str) -> Merged:
     """Main's tree with the work of a landing taken out: its conflicts, or the tree.
 
-    A merge of main and of what the work was built on, seen from the work. The three commits of
-    that merge are made for it: only so is the work where the two sides parted.
+    ``onto`` is what main was before it. A merge of main as it is and as it was, seen from the
+    landing without its bookkeeping. The commits of that merge are made for it: only so is the
+    landing where the two sides parted, however it came about.
     """
-    parents = repo.objects.commit(landed).parents
-    if len(parents) != 2:
-        raise UsageError(
-            f"{landed[:12]} does not keep the work apart: it is no merge",
-            f"git revert {landed[:12]}",
-        )
-    work = repo.objects.commit(parents[1])
-    base = repo.objects.commit(work.parents[0])
-    parted = repo.objects.write_commit(work.tree, (), "the work", when=0)
+    objects = repo.objects
+    before = objects.commit(onto).tree
+    after = objects.commit(landed).tree
+    kept: dict[str, Edit] = {}
+    for path in (BACKLOG, QUEUE):
+        leaf = lookup(objects, before, path)
+        if leaf is not None or lookup(objects, after, path) is not None:
+            kept[path] = (leaf.mode, leaf.oid) if leaf else None
+    parted = objects.write_commit(edit(objects, after, kept), (), "the work", when=0)
     sides = [
-        repo.objects.write_commit(tree, (parted,), name, when=0)
-        for tree, name in ((repo.objects.tree_id(main), "main"), (base.tree, "before the work"))
+        objects.write_commit(tree, (parted,), name, when=0)
+        for tree, name in ((objects.tree_id(main), "main"), (before, "before the work"))
     ]
     return merge(repo, *sides)
 

@@ -130,7 +130,9 @@ def unapproved_commands(ctx: Context, tasks: Tasks, task: Task) -> str:
     # lifeos itself only ever edits the first line (mark and id), which carries no command.
     brought = _brought(ctx, tasks, first + 1, last)
     approvals = ctx.rules.approvals
-    if brought and all(by_approver(ctx.repo, commit, approvals) for commit in brought):
+    if brought and all(
+        by_approver(ctx.repo, commit, approvals, ctx.who_brought) for commit in brought
+    ):
         return ""
     return digest_of([*commands])
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from lifeos.core.policy.words import ExpiryThen, Line, Positive, Version, refuse_repeated
+from lifeos.core.policy.words import ExpiryThen, Line, Positive, Unfit, Version, refuse_repeated
 from lifeos.model import Frozen, Trust
 
 _EMAIL = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
+_LOGIN = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_])?$"
 _KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)"
     r"|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
@@ -26,12 +27,21 @@ class Approver(Frozen):
     key: Line | None = Field(
         None, description="The person's SSH public key, as one line; needed for `signature`."
     )
+    forge_id: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The number of the person's account on the forge; needed for `merge`."
+    )
+    login: Annotated[str, StringConstraints(pattern=_LOGIN)] | None = Field(
+        None, description="The account's name there, for CODEOWNERS and messages; never a proof."
+    )
 
     @field_validator("email")
     @classmethod
     def _address(cls, email: str) -> str:
         if not _EMAIL.fullmatch(email):
-            raise ValueError(f"{email!r} is not an e-mail address such as ada@example.org")
+            raise Unfit(
+                f"{email!r} is not an e-mail address such as ada@example.org",
+                "write the address that their commits have: git config user.email",
+            )
         return email
 
     @field_validator("key")
@@ -64,7 +74,7 @@ class Approvals(Frozen):
 
     version: Version = Field(description="Format of this file.")
     trust: Trust = Field(
-        Trust.COMMIT, description="How lifeos knows who answered: commit or signature."
+        Trust.COMMIT, description="How lifeos knows who answered: commit, signature or merge."
     )
     approvers: tuple[Approver, ...] = Field((), description="The people who may answer.")
     expiry: Expiry = Field(Expiry(), description="When a question has waited too long.")
@@ -76,6 +86,8 @@ class Approvals(Frozen):
         refuse_repeated(tuple(person.email.casefold() for person in people), "approvers: e-mails")
         keys = tuple(person.key_material for person in people if person.key)
         refuse_repeated(keys, "approvers: keys")
+        accounts = tuple(str(person.forge_id) for person in people if person.forge_id)
+        refuse_repeated(accounts, "approvers: forge_ids")
         return self
 
     @model_validator(mode="after")
@@ -85,4 +97,8 @@ class Approvals(Frozen):
             without = [person.name for person in self.approvers if person.key is None]
             if without:
                 raise ValueError(f"trust `signature` needs a `key` for {', '.join(without)}")
+        if self.trust is Trust.MERGE:
+            without = [person.name for person in self.approvers if person.forge_id is None]
+            if without:
+                raise ValueError(f"trust `merge` needs a `forge_id` for {', '.join(without)}")
         return self

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from lifeos.core.policy.forge import Forge
 from lifeos.core.policy.models import Model, Provider, Variable
+from lifeos.core.policy.notify import Notify
 from lifeos.core.policy.words import (
     AgentKind,
     CheckKind,
@@ -82,6 +83,13 @@ class TickRules(Frozen):
     where: Where = Field(
         Where.ANY, description="any, ci (only where CI=true), or local (not there)."
     )
+
+
+class MainWrites(StrEnum):
+    """How lifeos's own changes reach main."""
+
+    DIRECT = "direct"
+    PR = "pr"
 
 
 class Roles(Frozen):
@@ -199,6 +207,10 @@ class Config(Frozen):
         )
     )
     tick: TickRules = Field(TickRules(), description="Where the loop runs.")
+    main_writes: MainWrites = Field(
+        MainWrites.DIRECT,
+        description="direct: lifeos pushes main; pr: all that it changes comes by pull requests.",
+    )
     id_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,9}$")] = Field(
         "LO", description="What task ids begin with: 1 to 10 capital letters and digits."
     )
@@ -219,6 +231,7 @@ class Config(Frozen):
     prepare: tuple[Prepare, ...] = Field(
         (), description="The commands that set up the environment, in order."
     )
+    notify: Notify = Field(Notify(), description="Who is told that something waits.")
 
     @field_validator("main")
     @classmethod

@@ -13,6 +13,7 @@ from lifeos.core.policy.words import (
     Line,
     Positive,
     Seconds,
+    Unfit,
     Version,
     refuse_repeated,
 )
@@ -132,6 +133,9 @@ class Envelope(Frozen):
             if not _VARIABLE.fullmatch(name):
                 raise ValueError(f"{name!r} is not the name of an environment variable")
             if name in _OWN_VARIABLES or name.startswith(_OWN_PREFIXES):
-                raise ValueError(f"{name} cannot be handed through: lifeos sets it itself")
+                raise Unfit(
+                    f"{name} cannot be handed through: lifeos sets it itself",
+                    f"take {name} out of `environment`",
+                )
         refuse_repeated(names, "environment variables")
         return names

@@ -23,8 +23,8 @@ COUNCIL = "policies/council.yaml"
 ENVELOPE = "policies/envelope.yaml"
 CONFIG = ".lifeos/config.yaml"
 
-NO_KEY = "${LIFEOS_MODEL_KEY}"
-"""What a program that insists on a key is given in its place."""
+KEY_THAT_OPENS_NOTHING = "${LIFEOS_MODEL_KEY}"
+"""What the variable of a key may be set to, for a program that insists on one."""
 
 ROLES_OF: Mapping[str, tuple[str, ...]] = {
     "design": ("design",),
@@ -103,7 +103,7 @@ def _of_commands(envelope: Envelope, config: Config) -> Iterator[Conflict]:
     """Only OpenCode says which commands it ran; of another program nobody could tell."""
     if AgentKind.COMMAND in modelled(config).values() and "*" not in envelope.agent.commands:
         yield Conflict(
-            "policies/envelope.yaml",
+            ENVELOPE,
             ("agent", "commands"),
             "which commands a program of `command:` runs cannot be seen, so they cannot be limited",
             'write `commands: ["*"]` (the sandbox holds in any case), or use another agent',
@@ -195,6 +195,15 @@ def _of_keys(envelope: Envelope, config: Config) -> Iterator[Conflict]:
             " inside the sandbox",
             f"take {config.forge.secret} out of `environment`",
         )
+    for variable in config.notify.apprise:
+        if variable in envelope.environment:
+            yield Conflict(
+                ENVELOPE,
+                ("environment",),
+                f"{variable} holds the address that notices go to: handed through, it would be"
+                " inside the sandbox",
+                f"take {variable} out of `environment`",
+            )
     for name, provider in config.providers.items():
         if not provider.key_env:
             continue
@@ -207,13 +216,13 @@ def _of_keys(envelope: Envelope, config: Config) -> Iterator[Conflict]:
                 f"take {provider.key_env} out of `environment`; lifeos adds the key outside",
             )
         set_to = config.command.environment.get(provider.key_env) if config.command else None
-        if set_to not in {None, NO_KEY}:
+        if set_to not in {None, KEY_THAT_OPENS_NOTHING}:
             yield Conflict(
                 CONFIG,
                 ("command", "environment", provider.key_env),
                 f"{provider.key_env} holds the key of the provider `{name}`, which never enters the"
                 " sandbox",
-                f'write `{provider.key_env}: "{NO_KEY}"`, which opens nothing; lifeos adds the key',
+                f'write `{provider.key_env}: "{KEY_THAT_OPENS_NOTHING}"`; lifeos adds the real one',
             )
 
 

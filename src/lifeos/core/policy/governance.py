@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from lifeos.core.policy.approvals import Approvals
-from lifeos.core.policy.config import Config
+from lifeos.core.policy.config import Config, MainWrites
 from lifeos.core.policy.council import Council
 from lifeos.core.policy.envelope import Envelope
 from lifeos.core.policy.fitting import Conflict, conflicts
+from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.policy.loop import Loop
 from lifeos.model import Frozen, Trust
 
@@ -67,15 +68,32 @@ def validate_set(governance: Governance) -> tuple[Conflict, ...]:
                 "add yourself: `approvers: [{name: YOU, email: YOU@EXAMPLE.ORG}]`",
             )
         )
-    # A setting that would do nothing is refused: it would promise what nobody keeps.
-    if approvals.trust is Trust.MERGE:
-        found.append(
-            Conflict(
-                file,
-                ("trust",),
-                "trust `merge` cannot be used: it needs a forge, and this version asks none",
-                "use trust `signature`, or `commit` for one person's own clone",
-            )
-        )
+    found += _by_pull_requests(approvals, config)
     found += conflicts(governance.loop, governance.council, governance.envelope, config)
     return tuple(found)
+
+
+def _by_pull_requests(approvals: Approvals, config: Config) -> list[Conflict]:
+    """What pull requests need. A setting that would do nothing promises what nobody keeps."""
+    found = []
+    by_merge = approvals.trust is Trust.MERGE
+    if by_merge and (config.forge.kind is ForgeKind.NONE or config.remote == NO_REMOTE):
+        found.append(
+            Conflict(
+                "policies/approvals.yaml",
+                ("trust",),
+                "trust `merge` needs a forge that says who merged, and a remote that is there",
+                "set `forge: {kind: github}` and `remote: origin` in .lifeos/config.yaml, "
+                "or use trust `signature`",
+            )
+        )
+    if config.main_writes is MainWrites.PR and not by_merge:
+        found.append(
+            Conflict(
+                ".lifeos/config.yaml",
+                ("main_writes",),
+                "`main_writes: pr` lands by merged pull requests, which only trust `merge` knows",
+                "set `trust: merge` in policies/approvals.yaml, or `main_writes: direct`",
+            )
+        )
+    return found

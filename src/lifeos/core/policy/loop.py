@@ -17,6 +17,7 @@ from lifeos.core.policy.words import (
     Overlap,
     Positive,
     Seconds,
+    Unfit,
     Version,
     refuse_repeated,
 )
@@ -271,8 +272,9 @@ class Loop(Frozen):
     def _lease_outlasts_attempt(self) -> Self:
         """Else a live attempt would be closed as interrupted, and its work repeated."""
         if self.lease.seconds < self.budgets.seconds_per_attempt:
-            raise ValueError(
+            raise Unfit(
                 f"lease.seconds ({self.lease.seconds}) is less than budgets.seconds_per_attempt "
-                f"({self.budgets.seconds_per_attempt}): a live attempt would count as interrupted"
+                f"({self.budgets.seconds_per_attempt}): a live attempt would count as interrupted",
+                "make the lease longer than the longest attempt, or the attempts shorter",
             )
         return self

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from lifeos.core.policy.words import Line, Money, Name, Positive
+from lifeos.core.policy.words import Line, Money, Name, Positive, Unfit
 from lifeos.model import Frozen
 
 _URL = re.compile(r"https?://[A-Za-z0-9._\-\[\]:]+(/[A-Za-z0-9._~\-/]*)?")
@@ -28,9 +28,15 @@ class Wire(StrEnum):
 
 def _url(text: str) -> str:
     if not _URL.fullmatch(text):
-        raise ValueError("a provider's address is http(s)://HOST/PATH, without user, query or '#'")
+        raise Unfit(
+            "a provider's address is http(s)://HOST/PATH, without user, query or '#'",
+            "write it like `url: https://HOST/v1`; a key goes into the variable of `key_env`",
+        )
     if text.startswith("http://") and not text.startswith(_PLAIN):
-        raise ValueError("only a provider on this machine may be reached without https")
+        raise Unfit(
+            "only a provider on this machine may be reached without https",
+            "write `https://`, or reach it at http://127.0.0.1:PORT, through a tunnel if need be",
+        )
     return text.rstrip("/")
 
 

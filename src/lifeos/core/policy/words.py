@@ -85,6 +85,14 @@ class CheckKind(StrEnum):
     BUILD = "build"
 
 
+class Unfit(ValueError):
+    """A value that cannot be, and what to write instead."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
 def _glob(text: str) -> str:
     """A pattern of repository paths; `lifeos.core.globs` says what it stands for."""
     reason = fault(text)

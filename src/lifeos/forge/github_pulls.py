@@ -1,0 +1,275 @@
+"""Pull requests on GitHub, GitHub.com or Enterprise, as `Pulls`.
+
+A write is sent once. If it was cut off it may have been done, so what it should have made true is
+looked up, and only where that is not so is it sent a second and last time. What names a pull
+request for that is its branch: GitHub keeps one open from a head to a base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+from urllib.parse import quote
+
+from lifeos.errors import UsageError
+from lifeos.forge import Conflicting, Invalid, NotFound, Unclear
+from lifeos.forge.github_values import (
+    Odd,
+    arrival_of,
+    closed_of,
+    mapping,
+    need,
+    paths_of,
+    person_of,
+    pull_of,
+    review_of,
+    sha_of,
+)
+from lifeos.forge.pulls import Arrival, Closed, Person, Pull, PullReview
+from lifeos.forge.wire import PATIENCE, Json, Patience, Wire, web_base
+
+_PULLS = "Pull requests: write"
+_MERGE = "Contents: write and Pull requests: write"
+_DISPATCH = "Actions: write"
+_MAX_FILES = 3_000
+_METHODS = frozenset({"merge", "squash", "rebase"})
+Done = TypeVar("Done")
+
+
+class GitHubPulls:
+    """The pull requests of one repository on one host, with one token."""
+
+    def __init__(self, host: str, name: str, token: str, patience: Patience = PATIENCE) -> None:
+        self._wire = Wire(host, token, patience)
+        self._web = web_base(host)
+        self._name = name
+        owner, _, repo = name.partition("/")
+        self._owner = owner
+        self._repo = f"/repos/{quote(owner, safe='')}/{quote(repo, safe='')}"
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._wire.close()
+
+    def find(self, head: str, *, base: str = "") -> tuple[Pull, ...]:
+        """Those from this branch, newest first. GitHub shows a fork's of the same owner as well."""
+        query = {"head": f"{self._owner}:{head}", "base": base}
+        found = self._listed(
+            f"{self._repo}/pulls",
+            state="all",
+            sort="created",
+            direction="desc",
+            **{key: value for key, value in query.items() if value},
+        )
+        ours = self._name.lower()
+        return tuple(
+            pull
+            for pull in found
+            if pull.head_ref == head
+            and pull.head_repository.lower() == ours
+            and base in {"", pull.base_ref}
+        )
+
+    def pulls_of(self, commit: str) -> tuple[Pull, ...]:
+        """Those that brought a commit, or have it in them."""
+        path = f"{self._repo}/commits/{_given_sha(commit)}/pulls"
+        try:
+            return tuple(self._listed(path))
+        except Invalid as error:
+            raise NotFound(error.message, error.fix) from None
+
+    def _listed(self, path: str, **query: str) -> list[Pull]:
+        with self._odd(path):
+            return [pull_of(entry, self._web) for entry in self._wire.pages(path, **query)]
+
+    def pull(self, number: int) -> Pull:
+        """All about one."""
+        path = self._at(number)
+        return self._pull(path, self._wire.get(path).value, number)
+
+    def _pull(self, path: str, value: Json, number: int = 0, *, wrote: bool = False) -> Pull:
+        with self._odd(path, wrote=wrote):
+            pull = pull_of(value, self._web)
+            if number not in {0, pull.number}:
+                raise Odd("another one")
+        return pull
+
+    def open(self, head: str, base: str, title: str, body: str) -> Pull:
+        """A new one, unless one is open from this head to this base."""
+        path = f"{self._repo}/pulls"
+        content: dict[str, Json] = {"head": head, "base": base, "title": title, "body": body}
+
+        def act() -> Pull:
+            answer = self._wire.send("POST", path, content, _PULLS)
+            return self._pull(path, answer.value, wrote=True)
+
+        if there := self._open(head, base):
+            return there
+        try:
+            return self._carefully(act, lambda: self._open(head, base))
+        except Invalid:
+            if there := self._open(head, base):  # somebody was quicker
+                return there
+            raise
+
+    def _open(self, head: str, base: str) -> Pull | None:
+        """The one that is open, with all about it."""
+        for pull in self.find(head, base=base):
+            if pull.state == "open":
+                return self.pull(pull.number)
+        return None
+
+    def write(self, number: int, *, title: str | None = None, body: str | None = None) -> Pull:
+        """Change its title, its text, or both."""
+        given = {"title": title, "body": body}
+        content: dict[str, Json] = {name: text for name, text in given.items() if text is not None}
+
+        def written() -> Pull | None:
+            pull = self.pull(number)
+            now = {"title": pull.title, "body": pull.body}
+            return pull if all(now[name] == text for name, text in content.items()) else None
+
+        if not content:
+            return self.pull(number)
+        return self._carefully(lambda: self._patch(number, content), written)
+
+    def close_pull(self, number: int, comment: str = "") -> Pull:
+        """Close it; the comment comes first, so that one who is cut off between says it once."""
+        pull = self.pull(number)
+        if pull.state == "closed":
+            return pull
+        if comment and not self._said(number, comment):
+            self.comment(number, comment)
+        return self._turn(number, "closed")
+
+    def reopen(self, number: int) -> Pull:
+        """Open it again."""
+        pull = self.pull(number)
+        return pull if pull.state == "open" else self._turn(number, "open")
+
+    def _turn(self, number: int, state: str) -> Pull:
+        def turned() -> Pull | None:
+            pull = self.pull(number)
+            return pull if pull.state == state else None
+
+        return self._carefully(lambda: self._patch(number, {"state": state}), turned)
+
+    def _patch(self, number: int, content: Mapping[str, Json]) -> Pull:
+        path = self._at(number)
+        answer = self._wire.send("PATCH", path, content, _PULLS)
+        return self._pull(path, answer.value, number, wrote=True)
+
+    def comment(self, number: int, body: str) -> None:
+        """Say something there. After a cut, the same words there by anybody count as said."""
+        path = self._at(number, "issues", "comments")
+
+        def act() -> bool:
+            self._wire.send("POST", path, {"body": body}, _PULLS)
+            return True
+
+        self._carefully(act, lambda: self._said(number, body) or None)
+
+    def _said(self, number: int, body: str) -> bool:
+        path = self._at(number, "issues", "comments")
+        with self._odd(path):
+            return any(mapping(each).get("body") == body for each in self._wire.pages(path))
+
+    def reviews(self, number: int) -> tuple[PullReview, ...]:
+        """All reviews, in the order in which they were given."""
+        path = self._at(number, "pulls", "reviews")
+        with self._odd(path):
+            return tuple(review_of(entry) for entry in self._wire.pages(path))
+
+    def closed_by(self, number: int) -> Closed | None:
+        """Who closed it last, other than by merging it."""
+        path = self._at(number, "issues", "events")
+        with self._odd(path):
+            return closed_of(list(self._wire.pages(path)))
+
+    def files(self, number: int) -> tuple[str, ...]:
+        """The paths it changes. GitHub names 3000 files at most; half a list is none."""
+        path = self._at(number, "pulls", "files")
+        with self._odd(path):
+            entries = [paths_of(entry) for entry in self._wire.pages(path)]
+        if len(entries) >= _MAX_FILES:
+            said = f"pull request {number} changes {_MAX_FILES} files or more; GitHub names no more"
+            raise Invalid(said, "split the change")
+        return tuple(dict.fromkeys(path for paths in entries for path in paths))
+
+    def merge(self, number: int, sha: str, method: str = "merge") -> str:
+        """Merge it at exactly this head. GitHub refuses a head that moved."""
+        if method not in _METHODS:
+            raise UsageError(f"{method!r} is no way to merge", f"use {', '.join(sorted(_METHODS))}")
+        path = self._at(number, "pulls", "merge")
+        content: dict[str, Json] = {"sha": _given_sha(sha), "merge_method": method}
+
+        def act() -> str:
+            value = self._wire.send("PUT", path, content, _MERGE).value
+            with self._odd(path, wrote=True):
+                if not need(mapping(value), "merged", bool):
+                    raise Conflicting(f"pull request {number} was not merged", "look at it again")
+                return sha_of(mapping(value).get("sha"))
+
+        def merged() -> str | None:
+            pull = self.pull(number)
+            return pull.merge_commit or None if pull.merged and pull.head_sha == sha else None
+
+        try:
+            return self._carefully(act, merged)
+        except Conflicting:
+            if there := merged():
+                return there
+            raise
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """Start a workflow. Once: whether one began cannot be told from others that did."""
+        path = f"{self._repo}/actions/workflows/{quote(workflow, safe='')}/dispatches"
+        self._wire.send("POST", path, {"ref": ref, "inputs": dict(inputs)}, _DISPATCH)
+
+    def arrivals(self, branch: str) -> tuple[Arrival, ...]:
+        """The last moves of a branch. GitHub pages these by a cursor: one page is looked at."""
+        path = f"{self._repo}/activity"
+        value = self._wire.get(path, ref=f"refs/heads/{branch}", per_page=100).value
+        with self._odd(path):
+            if not isinstance(value, list):
+                raise Odd("no list")
+            return tuple(arrival_of(entry) for entry in value)
+
+    def user(self, login: str) -> Person:
+        """The account of this name."""
+        path = f"/users/{quote(login, safe='')}"
+        value = self._wire.get(path).value
+        with self._odd(path):
+            person = person_of(value)
+            if person is None or person.login.lower() != login.lower():
+                raise Odd("another one")
+        return person
+
+    def _at(self, number: int, kind: str = "pulls", part: str = "") -> str:
+        path = f"{self._repo}/{kind}/{int(number)}"
+        return f"{path}/{part}" if part else path
+
+    @staticmethod
+    def _carefully(act: Callable[[], Done], look: Callable[[], Done | None]) -> Done:
+        """Do it; where it is not clear whether it was done, look, and else do it once more."""
+        try:
+            return act()
+        except Unclear:
+            there = look()
+        return act() if there is None else there
+
+    @contextmanager
+    def _odd(self, path: str, *, wrote: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except Odd:
+            error = self._wire.odd(path)
+            raise Unclear(error.message, error.fix) if wrote else error from None
+
+
+def _given_sha(commit: str) -> str:
+    try:
+        return sha_of(commit)
+    except Odd:
+        raise UsageError(f"{commit!r} is no commit id", "give all of its digits") from None

@@ -1,0 +1,176 @@
+"""Pull requests, as lifeos sees them on any forge: the values, and the `Pulls` protocol.
+
+Values are what the forge reported just now. Their texts (title, body) are as people typed them:
+clean them (`lifeos.core.clean`) before they go anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+
+class Review(StrEnum):
+    """What a reviewer said."""
+
+    APPROVED = "approved"
+    CHANGES_REQUESTED = "changes_requested"
+    COMMENTED = "commented"
+    DISMISSED = "dismissed"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class Person:
+    """An account on the forge. ``id`` never changes hands, a ``login`` can.
+
+    ``bot``: whatever is not a person's own account: apps, organisations, placeholders.
+    """
+
+    id: int
+    login: str
+    bot: bool
+
+
+@dataclass(frozen=True)
+class PullReview:
+    """One review. ``who`` is None for a deleted account; ``commit`` is the head it was given on.
+
+    ``commit`` is "" where the forge does not say, ``at`` where it is not submitted yet.
+    """
+
+    who: Person | None
+    state: Review
+    commit: str
+    body: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request. Repositories are OWNER/NAME; ``head_repository`` is "" if it is gone.
+
+    ``merged_by`` is None for a deleted account, and in every list: only `Pulls.pull` and the
+    writes say it. ``merge_commit``, the commit on the base that brought it, is "" unless merged.
+    """
+
+    number: int
+    url: str
+    state: Literal["open", "closed"]
+    merged: bool
+    merge_commit: str
+    head_ref: str
+    head_sha: str
+    head_repository: str
+    base_ref: str
+    base_repository: str
+    author: Person | None
+    merged_by: Person | None
+    title: str
+    body: str
+    updated: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Who closed a pull request without merging it, and when (ISO time, the forge's).
+
+    ``commit``: the one whose message closed it, else "".
+    """
+
+    who: Person | None
+    at: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One move of a branch, as the forge saw it: a push, or a merge. ``who``: whose account it was.
+
+    ``before`` is "" for a new branch.
+    """
+
+    before: str
+    after: str
+    who: Person | None
+    at: str
+
+
+class Pulls(Protocol):
+    """What any forge must do with pull requests. Every method raises the errors of `forge`.
+
+    A write that was cut off is looked up before it is repeated, and repeated once at most. Where
+    that does not settle it, `Unclear` says so, and the same call again is safe unless noted.
+    """
+
+    def find(self, head: str, *, base: str = "") -> tuple[Pull, ...]:
+        """Those whose head is this branch of this repository, in any state, newest first."""
+        ...
+
+    def pull(self, number: int) -> Pull:
+        """All about one."""
+        ...
+
+    def open(self, head: str, base: str, title: str, body: str) -> Pull:
+        """A new one; or, as it is, the one that is open from this head to this base already."""
+        ...
+
+    def write(self, number: int, *, title: str | None = None, body: str | None = None) -> Pull:
+        """Change its title, its text, or both."""
+        ...
+
+    def close_pull(self, number: int, comment: str = "") -> Pull:
+        """Close it, after a comment that is not made twice; one that is closed stays as it is."""
+        ...
+
+    def reopen(self, number: int) -> Pull:
+        """Open it again; one that is open stays as it is."""
+        ...
+
+    def comment(self, number: int, body: str) -> None:
+        """Say something there. Called twice, it says it twice."""
+        ...
+
+    def reviews(self, number: int) -> tuple[PullReview, ...]:
+        """All reviews, in the order in which they were given."""
+        ...
+
+    def closed_by(self, number: int) -> Closed | None:
+        """Who closed it last, other than by merging it; it may be open again since."""
+        ...
+
+    def files(self, number: int) -> tuple[str, ...]:
+        """The paths it changes; of one that is renamed, both."""
+        ...
+
+    def merge(self, number: int, sha: str, method: str = "merge") -> str:
+        """Merge it at exactly this head; gives the commit on the base. `Conflicting` if it moved.
+
+        ``method``: merge, squash or rebase. Merged at this head already: gives its commit.
+        """
+        ...
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """Start a workflow (file name) on a branch. It is never repeated: it cannot be looked up.
+
+        So after `Unclear` it may or may not have begun, and the same again may begin a second one.
+        """
+        ...
+
+    def arrivals(self, branch: str) -> tuple[Arrival, ...]:
+        """The last moves of a branch, newest first; at most a hundred."""
+        ...
+
+    def pulls_of(self, commit: str) -> tuple[Pull, ...]:
+        """Those that brought a commit, or have it in them. `NotFound` for an unknown commit."""
+        ...
+
+    def user(self, login: str) -> Person:
+        """The account of this name."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...

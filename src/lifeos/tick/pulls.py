@@ -1,0 +1,136 @@
+"""Making the forge show what the ledger says: a queue PR for each open item, none for others.
+
+What a PR may bring is on the ledger before the PR is there: the head is noted, then pushed, then
+the PR is looked up by its branch and opened where there is none. A tick that dies in between is
+finished by the next one. The heads are kept apart from the branches, which people may delete.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lifeos.core.pullpage import page_of, title_of
+from lifeos.core.pulls import BRANCHES, OpenAgain, branch_of
+from lifeos.core.records import Noted, Topic
+from lifeos.core.state import Item, PullRequest
+from lifeos.errors import Busy, LifeosError
+from lifeos.forge.pulls import Pull, Pulls
+from lifeos.store.remote import Remote, Update
+from lifeos.tick.context import Context
+from lifeos.tick.pull_head import head_of
+from lifeos.tick.pulls_seen import fetch_head, head_ref, repository_page
+from lifeos.tick.work import work_ref
+
+_HEADS = "refs/lifeos/pull/"
+
+
+def publish_pulls(ctx: Context, again: tuple[OpenAgain, ...]) -> None:
+    """Open what is lacking, open again what strangers closed, and close what is answered.
+
+    Everything is tried before the first error is raised: one PR keeps no other from being there.
+    """
+    forge, remote = ctx.forge, ctx.remote
+    if forge is None or remote is None:
+        return
+    ctx.ledger.flush()
+    problems: list[LifeosError] = []
+    for item in tuple(ctx.ledger.snapshot.items.values()):
+        _try(problems, partial(_opened, ctx, forge, remote, item))
+    for closed in again:
+        _try(problems, partial(_open_again, ctx, forge, remote, closed))
+    _try(problems, partial(_tidy, ctx, forge, remote))
+    if problems:
+        raise problems[0]
+
+
+def _try(problems: list[LifeosError], act: partial[None]) -> None:
+    try:
+        act()
+    except LifeosError as error:
+        problems.append(error)
+
+
+def _opened(ctx: Context, forge: Pulls, remote: Remote, item: Item) -> None:
+    """Have a PR for this item, and its number on the ledger."""
+    if item.pull is None:
+        head = head_of(ctx, item)
+        if head is None:
+            return
+        _note(ctx, item, head)
+        item = ctx.ledger.snapshot.items[item.id]
+    pull = item.pull
+    if pull is None or pull.number:
+        return
+    _push_head(ctx, remote, item, pull)
+    title, body = _page(ctx, remote, item, pull)
+    there = forge.open(branch_of(item.id), ctx.rules.config.main, title, body)
+    if there.head_sha and there.head_sha != pull.head:
+        raise Busy(
+            f"the branch {branch_of(item.id)} is not where lifeos put it",
+            "run lifeos tick again; if it stays so, somebody else pushes there",
+        )
+    _note(ctx, item, pull.model_copy(update={"number": there.number, "url": there.url}))
+    ctx.world.progress(f"asked {item.id} as a pull request: {there.url}")
+
+
+def _note(ctx: Context, item: Item, pull: PullRequest) -> None:
+    ctx.ledger.append(Noted(at=ctx.now(), topic=Topic.PULL, item=item.id, pull=pull))
+    ctx.ledger.flush()
+
+
+def _push_head(ctx: Context, remote: Remote, item: Item, pull: PullRequest) -> None:
+    """Put the branch, and the reference that keeps its head, where the ledger says."""
+    fetch_head(ctx, pull.head)
+    wanted = (f"{BRANCHES}{item.id}", head_ref(pull.head))
+    tips = remote.tips(*wanted)
+    there = {ref: tips.get(ref) for ref in wanted}
+    lacking = [Update(ref, pull.head, old) for ref, old in there.items() if old != pull.head]
+    if lacking and not remote.push(*lacking):
+        raise Busy(f"{branch_of(item.id)} moved meanwhile", "run lifeos tick again")
+
+
+def _page(ctx: Context, remote: Remote, item: Item, pull: PullRequest) -> tuple[str, str]:
+    run = ctx.ledger.snapshot.runs.get(item.run or "")
+    pending = (ctx.ledger.read(f"queue/{item.id}.md") or b"").decode("utf-8", "replace")
+    work = ""
+    if run is not None and run.work and not pull.landing:
+        ref = work_ref(run.id)
+        commit = remote.tips(ref).get(ref)
+        work = f"{repository_page(ctx)}/commit/{commit}" if commit else ""
+    return title_of(item, run), page_of(item, pull, pending, ctx.rules.config.main, work)
+
+
+def _open_again(ctx: Context, forge: Pulls, remote: Remote, closed: OpenAgain) -> None:
+    """Once, and said there: whoever closed it may not know that it means nothing."""
+    item = ctx.ledger.snapshot.items.get(closed.item)
+    if item is None or item.pull is None:
+        return
+    _push_head(ctx, remote, item, item.pull)
+    forge.reopen(item.pull.number)
+    forge.comment(
+        item.pull.number,
+        f"Opened again: {closed.reason}. Only an approver's merge or close is an answer.",
+    )
+    _note(ctx, item, item.pull.model_copy(update={"reopened": True}))
+
+
+def _tidy(ctx: Context, forge: Pulls, remote: Remote) -> None:
+    """Close the PRs of questions that are no longer open, and remove what they were from."""
+    items = ctx.ledger.snapshot.items
+    branches = remote.under(BRANCHES)
+    gone = [ref for ref in branches if ref.removeprefix(BRANCHES) not in items]
+    for ref in gone:
+        for pull in forge.find(ref.removeprefix("refs/heads/")):
+            if pull.state == "open":
+                forge.close_pull(pull.number, _farewell(ctx, ref.removeprefix(BRANCHES), pull))
+    heads = {item.pull.head for item in items.values() if item.pull}
+    kept = [ref for ref in remote.under(_HEADS) if ref.removeprefix(_HEADS) not in heads]
+    remote.forget([*gone, *kept])
+
+
+def _farewell(ctx: Context, item: str, _pull: Pull) -> str:
+    """Why a PR is closed that nobody merged."""
+    others = (one.pull for one in ctx.ledger.snapshot.items.values() if one.pull)
+    newer = [pull.url for pull in others if pull.number]
+    where = f" What is asked now: {', '.join(newer[:5])}." if newer else ""
+    return f"{item} is superseded, or was answered: this can no longer be merged.{where}"
