@@ -277,6 +277,48 @@ def test_the_token_of_an_approver(place: Place) -> None:
     assert "may not push" in text(lines, "rights")
 
 
+def by_merge(place: Place, forge_id: int) -> None:
+    """Answers are merged pull requests, and the approver's account has this number."""
+    place.set("trust: signature", "trust: merge", APPROVALS)
+    key = f"    key: ssh-ed25519 {'A' * 43}=\n"
+    place.set(key, f"    forge_id: {forge_id}\n", APPROVALS)
+    place.set("remote: none", "remote: origin")
+    hub = place.folder.with_name("hub.git")
+    place.git("init", "--quiet", "--bare", "--initial-branch=main", str(hub))
+    place.git("remote", "add", "origin", str(hub))
+    place.git("push", "--quiet", "--set-upstream", "origin", "main")
+    said = lifeos(place.folder, "tick", "--max-tasks", "0", GITHUB_TOKEN=TOKEN)
+    assert said.code == 0, said.err  # it adopts the rules: only then is the forge asked
+
+
+def test_the_token_of_the_only_approver_lets_nobody_answer(place: Place) -> None:
+    """They would be the author of every queue PR: told by the number of the account."""
+    by_merge(place, forge_id=1)
+    place.fake.state.installation = False
+    said, lines = place.doctor()
+    assert said.code != 0
+    assert "fail: " in text(lines, "token")
+    assert "nobody could answer anything" in text(lines, "token")
+
+
+@pytest.mark.parametrize(
+    ("may", "level", "told"),
+    [
+        (True, "ok", "which the questions of lifeos are"),
+        (False, "warn", "with GITHUB_TOKEN nothing could be asked"),
+    ],
+)
+def test_workflows_must_be_able_to_open_queue_prs(
+    place: Place, may: bool, level: str, told: str
+) -> None:
+    """With trust ``merge`` the setting that is off by default is needed, or an app."""
+    by_merge(place, forge_id=1)
+    place.fake.state.may_open = may
+    _, lines = place.doctor()
+    (line,) = [line for line in lines["actions"] if told in line["said"]]
+    assert line["level"] == level
+
+
 def test_what_the_token_may_not_see_is_said(place: Place) -> None:
     """Not seen is not "nobody may": it is said with the right that is missing."""
     place.fake.state.admin_sees = False

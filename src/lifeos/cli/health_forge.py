@@ -102,7 +102,7 @@ def _about(rules: Governance, there: Forge) -> Iterator[Line]:
         yield _whose(rules, identity)
     yield from _rights(repository, identity)
     yield from branches(rules, there)
-    yield from _ci(there)
+    yield from _ci(there, by_merge=rules.approvals.trust is Trust.MERGE)
 
 
 def _seen(name: str, ask: Callable[[], Seen]) -> tuple[Seen | None, Line | None]:
@@ -139,13 +139,21 @@ def _whose(rules: Governance, identity: Identity) -> Line:
         return ok("token", f"it is {who}'s: its pull requests can be merged by any approver")
     own = f"{identity.id}+{identity.login}@users.noreply.{rules.config.forge.host}".casefold()
     mails = {own, own.partition("+")[2], identity.email.casefold()} - {""}
-    people = [who.name for who in rules.approvals.approvers if who.email.casefold() in mails]
+    approvers = rules.approvals.approvers
+    people = [
+        who.name
+        for who in approvers
+        if who.forge_id == identity.id or who.email.casefold() in mails
+    ]
     whose = f"the approver {people[0]}'s own" if people else "a person's"
     said = (
         f"it is {whose} ({identity.login}, id {identity.id}): they would be the author of every "
         "pull request opened with it, and an author's merge cannot count as an approval"
     )
-    return warn("token", said, "use the token of a GitHub App, or of an account of its own")
+    fix = "use the token of a GitHub App, or of an account of its own"
+    if rules.approvals.trust is Trust.MERGE and len(people) == len(approvers):
+        return fail("token", f"{said}: nobody could answer anything", fix)
+    return warn("token", said, fix)
 
 
 def _rights(repository: Repository, identity: Identity | None) -> Iterator[Line]:
@@ -170,12 +178,12 @@ def _rights(repository: Repository, identity: Identity | None) -> Iterator[Line]
         yield ok("rights", "it may push, and not administer")
 
 
-def _ci(there: Forge) -> Iterator[Line]:
+def _ci(there: Forge, *, by_merge: bool) -> Iterator[Line]:
     actions, line = _seen("actions", there.actions)
     if line is not None:
         yield line
     if actions is not None:
-        yield from _actions(actions)
+        yield from _actions(actions, by_merge=by_merge)
         if not actions.enabled:
             return
     found, line = _seen("secrets", there.environments)
@@ -185,7 +193,7 @@ def _ci(there: Forge) -> Iterator[Line]:
         yield _environments(found)
 
 
-def _actions(actions: Actions) -> Iterator[Line]:
+def _actions(actions: Actions, *, by_merge: bool) -> Iterator[Line]:
     if not actions.enabled:
         yield ok("actions", "switched off here: no workflow runs")
         return
@@ -195,7 +203,13 @@ def _actions(actions: Actions) -> Iterator[Line]:
     else:
         yield ok("actions", "the token of a workflow may only read unless the workflow asks")
     allow = "Allow GitHub Actions to create and approve pull requests"
-    if actions.may_open:
+    if by_merge and actions.may_open:
+        said = "workflows may open pull requests, which the questions of lifeos are; a workflow's"
+        yield ok("actions", f"{said} own approval is no person's, and is no answer")
+    elif by_merge:
+        said = "workflows cannot open pull requests: with GITHUB_TOKEN nothing could be asked"
+        yield warn("actions", said, f"{_GENERAL}: tick {allow!r}, or use an app's token")
+    elif actions.may_open:
         said = "workflows may open pull requests, and approve them: such an approval is no person's"
         yield warn("actions", said, f"{_GENERAL}: untick {allow!r}, unless you need it")
     else:
