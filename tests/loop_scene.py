@@ -23,11 +23,13 @@ from lifeos.core.state import Item, Run, Snapshot
 from lifeos.governance import load_set
 from lifeos.initial import render_init
 from lifeos.model import Decision
-from lifeos.store.ledger import Ledger, read_entries
+from lifeos.store.entries import read_entries
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import Context, Limits, World
-from lifeos.tick.loop import Report, Tick
+from lifeos.tick.loop import Tick
+from lifeos.tick.report import Report
 
 TASK = "LO-aaaaaa"
 BACKLOG = """\

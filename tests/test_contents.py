@@ -14,7 +14,8 @@ from command_line import Project, asking, project
 from lifeos.core.backlog.edit import normalise
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.backlog.parse import parse
-from lifeos.core.decide import Facts, subject_of
+from lifeos.core.facts import Facts
+from lifeos.core.questions import subject_of
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.contents import contents_of

@@ -1,4 +1,4 @@
-"""docs/agents.md and the templates: what they show can be adopted as it stands."""
+"""docs/agents.md, docs/agents-command.md and the templates: what they show can be adopted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lifeos import strict_yaml
+from lifeos.agents.command import PROVIDED
+from lifeos.core.policy.config import CommandAgent
 from lifeos.governance import load_set
 from lifeos.initial import render_init, template
 
@@ -18,6 +20,9 @@ ALL = "agents: {design: opencode, plan: opencode, build: opencode, review: openc
 HOSTED = (
     'providers: {openrouter: {url: "https://openrouter.ai/api/v1", key_env: OPENROUTER_API_KEY}}\n'
 )
+COMMANDS = (ROOT / "docs" / "agents-command.md").read_text(encoding="utf-8")
+OTHERS = re.findall(r"^```yaml\n(.*?)^```", COMMANDS, re.MULTILINE | re.DOTALL)
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)[^}]*\})")
 CONFIG = [block for block in BLOCKS if "models:" in block or "command:" in block]
 
 
@@ -51,6 +56,39 @@ def test_there_are_three_kinds_of_provider() -> None:
 def test_every_configuration_of_the_page_can_be_adopted(block: str) -> None:
     """Copied into a new repository, it has no problem."""
     assert problems(config=completed(block)) == []
+
+
+def test_both_other_programs_are_shown() -> None:
+    """Each with a block of settings of its own."""
+    assert len(OTHERS) == COMMANDS.count("```yaml") == 2
+    assert all("command:" in block for block in OTHERS)
+
+
+@pytest.mark.parametrize("block", OTHERS)
+def test_every_other_program_of_the_page_can_be_adopted(block: str) -> None:
+    """Copied into a new repository, it has no problem."""
+    assert problems(config=completed(block)) == []
+
+
+@pytest.mark.parametrize("block", OTHERS)
+def test_a_command_line_of_the_page_names_only_what_is_provided(block: str) -> None:
+    """A variable that nobody sets would be empty inside, and the program would fail there."""
+    value = strict_yaml.read(block.encode(), "agents-command.md").value
+    assert isinstance(value, dict)
+    settings = CommandAgent.model_validate(value["command"])
+    words = " ".join([settings.run, *settings.environment.values()])
+    named = {plain or braced for plain, braced in VARIABLE.findall(words)}
+    assert {"LIFEOS_MODEL"} < named
+    assert named <= {*PROVIDED, "HOME"}
+
+
+def test_the_tables_of_the_page_are_those_of_the_adapter() -> None:
+    """Every variable and every setting, and no other."""
+    inside, _, settings = COMMANDS.partition("| setting | what it does |")
+    assert tuple(re.findall(r"^\| `(LIFEOS_\w+)`", inside, re.MULTILINE)) == PROVIDED
+    rows = re.findall(r"^\| (`.*?) \|", settings, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(CommandAgent.model_fields)
 
 
 def test_the_council_of_the_page_can_be_adopted() -> None:

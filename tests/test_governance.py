@@ -307,10 +307,10 @@ def test_all_files_are_checked_at_once() -> None:
 
 def test_what_does_not_fit_between_files_has_a_place() -> None:
     """The line of the setting that must change."""
-    (problem,) = problems(APPROVALS, "trust: commit", "trust: merge")
-    line = line_of(APPROVALS, "trust: commit")
-    assert str(problem.place) == f"{APPROVALS}:{line}:8"
-    assert "trust `merge` cannot be used" in problem.message
+    (problem,) = problems(CONFIG, "main_writes: direct", "main_writes: pr")
+    line = line_of(CONFIG, "main_writes: direct")
+    assert str(problem.place) == f"{CONFIG}:{line}:14"
+    assert "which only trust `merge` knows" in problem.message
 
 
 def test_the_repositorys_own_prompts_are_part_of_the_set() -> None:
@@ -485,7 +485,7 @@ def test_the_digest_is_that_of_paths_and_contents() -> None:
             "same_tree: 1",
             ("same_tree", 14),
             "`progress.same_tree` must be 2 or more, not 1",
-            "",
+            "write 2, or a larger number",
         ),
         (
             LOOP,
@@ -518,15 +518,16 @@ def test_the_digest_is_that_of_paths_and_contents() -> None:
             ("seconds: 3600", 12),
             "lease.seconds (36) is less than budgets.seconds_per_attempt (1800): "
             "a live attempt would count as interrupted",
-            "",
+            "make the lease longer than the longest attempt, or the attempts shorter",
         ),
         (
             APPROVALS,
             "trust: commit",
             "trust: merge",
             ("trust: commit", 8),
-            "trust `merge` cannot be used: it needs a forge, and this version asks none",
-            "use trust `signature`, or `commit` for one person's own clone",
+            "trust `merge` needs a `forge_id` for Test Person",
+            "add `forge_id:` with the number of their account to each of them (on GitHub "
+            "the `id` at api.github.com/users/LOGIN)",
         ),
         (
             APPROVALS,
@@ -534,7 +535,7 @@ def test_the_digest_is_that_of_paths_and_contents() -> None:
             "email: 2024-01-01",
             ("hours", 0),
             "`approvers[0].email`: '2024-01-01' is not an e-mail address such as ada@example.org",
-            "",
+            "write the address that their commits have: git config user.email",
         ),
         (
             ENVELOPE,
@@ -542,7 +543,7 @@ def test_the_digest_is_that_of_paths_and_contents() -> None:
             "[LANG, LD_PRELOAD]",
             ("environment: [", 14),
             "`environment`: LD_PRELOAD cannot be handed through: lifeos sets it itself",
-            "",
+            "take LD_PRELOAD out of `environment`",
         ),
         (
             LOOP,

@@ -36,6 +36,8 @@ LAYERS = {
     "lifeos.idle": 2,
     "lifeos.confinement": 2,
     "lifeos.initial": 2,
+    "lifeos.notify": 2,
+    "lifeos.apprise_send": 2,
     "lifeos.strict_yaml": 2,
     "lifeos.tick.*": 3,
     "lifeos.cli.*": 4,

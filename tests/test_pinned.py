@@ -13,6 +13,7 @@ from conftest import EMAIL, NAME
 from lifeos.model import ItemKind
 
 APPROVALS = "policies/approvals.yaml"
+CONFIG = ".lifeos/config.yaml"
 
 
 @pytest.fixture
@@ -93,3 +94,19 @@ def test_a_pinned_setting_in_the_same_commit_is_asked_about(scene: Project) -> N
     scene.cli("tick")
     rules = {item.rule for item in scene.snapshot().items.values()}
     assert rules == {"autonomy:supervised", "governance:open_runs"}
+
+
+def test_whom_to_tell_is_always_what_the_rules_say_now(scene: Project) -> None:
+    """A change of `notify` alone is adopted at once, counts at once, and disturbs no open run."""
+    asked, run = scene.item(), scene.run()
+    config = json.loads((scene.folder / CONFIG).read_text())
+    told = scene.folder.parent / "told"
+    config["notify"] = {"command": ["tee", str(told)]}
+    scene.commit({CONFIG: json.dumps(config)})
+    scene.cli("tick")
+    snapshot = scene.snapshot()
+    assert snapshot.governance != run.governance
+    assert snapshot.items == {asked.id: asked}
+    assert snapshot.runs == {run.id: run}
+    assert asked.id in told.read_text()
+    scene.cli("verify")

@@ -104,6 +104,7 @@ REFUSED: dict[str, bytes] = {
     + b"x" * (MAX_BYTES + 2)
     + b"\r\n0\r\n\r\n",
     "another model": request(OTHER),
+    "a search by the provider": request(ordinary(tools=[{"type": "web_search"}])),
     "no JSON": request(b"hello"),
     "an empty body": request(b""),
 }

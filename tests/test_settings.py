@@ -762,6 +762,24 @@ ELSEWHERE: Mapping[str, str] = {
             ("token_env", "token_env_names_the_variable_of_the_token"),
         )
     },
+    "config.main_writes": "pulls/test_pulls.py::test_where_main_is_written_decides_who_moves_it",
+    "approvals.approvers[].login": (
+        "core/test_codeowners.py::"
+        "test_a_login_names_an_approver_and_an_address_where_there_is_none"
+    ),
+    "approvals.approvers[].forge_id": (
+        "pulls/test_arrivals.py::test_the_number_of_the_account_decides"
+    ),
+    "config.notify.command": "test_notify.py::test_a_command_is_told_what_waits_and_how_to_answer",
+    "config.notify.environment": (
+        "test_notify.py::test_a_command_is_told_what_waits_and_how_to_answer"
+    ),
+    "config.notify.timeout": "test_notify.py::test_a_command_that_hangs_is_ended_with_its_children",
+    "config.notify.apprise": "test_apprise.py::test_a_question_arrives_once",
+    "config.notify.on": "test_notify.py::test_on_decides_what_is_told",
+    "config.notify.digest.hour": (
+        "test_digest.py::test_its_hour_and_whether_it_is_sent_is_a_setting"
+    ),
     **dict.fromkeys((effect.setting for effect in AGENTS), OF_AGENTS),
 }
 """The settings that are tested elsewhere, or by another test here: the file and the test."""

@@ -23,6 +23,7 @@ from lifeos.core.review import Finding, Review, Severity
 from lifeos.errors import Place, Problem, UsageError
 from lifeos.model import FailureClass, Mode, Stage, Verdict
 from lifeos.proxy import Allowance, Door, Meter, Route
+from lifeos.proxy.meter import Stop
 from lifeos.sandbox import NoSandbox
 from lifeos.tick.seat import Matter, Means, SeatPaper, numbered
 from lifeos.tick.sitting import Sitting, sit
@@ -303,8 +304,8 @@ def test_a_provider_that_refuses_is_a_quota() -> None:
     assert (sitting.failure, sitting.wake_after) == (FailureClass.QUOTA, 77)
 
 
-@pytest.mark.parametrize("stop", ["quota", "config"])
-def test_what_the_meter_says_of_the_provider_counts(stop: str) -> None:
+@pytest.mark.parametrize("stop", [Stop.QUOTA, Stop.CONFIG])
+def test_what_the_meter_says_of_the_provider_counts(stop: Stop) -> None:
     """A refused key or credit ends the program as an error; the meter knows why."""
 
     def refused(call: Call) -> Said:
@@ -413,7 +414,7 @@ def test_a_shadow_that_fails_breaks_nothing(failure: FailureClass | None) -> Non
     """Whatever becomes of it, an exception too: the review is the council's."""
 
     def broken(call: Call) -> Said:
-        call.door.meter.stop = "quota"
+        call.door.meter.stop = Stop.QUOTA
         if failure is None:
             raise RuntimeError("the program is broken")
         return Said(failure=failure, message="no")

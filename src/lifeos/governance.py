@@ -10,7 +10,7 @@ import difflib
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -29,6 +29,7 @@ from lifeos.core.policy import (
     is_governance,
     validate_set,
 )
+from lifeos.core.policy.words import Unfit
 from lifeos.errors import Place, Problem
 from lifeos.model import Frozen
 
@@ -207,6 +208,14 @@ def _in_prompt(path: str, text: str) -> list[Problem]:
 
 def _problem(detail: ErrorDetails, document: strict_yaml.Document, model: type[Frozen]) -> Problem:
     """One finding of the model in words, with its place and what to do."""
+    found = _found(detail, document, model)
+    if found.fix:
+        return found
+    name = found.place.file.rpartition("/")[2].removesuffix(".yaml")
+    return replace(found, fix=f"write what may stand there: lifeos schema {name} describes it")
+
+
+def _found(detail: ErrorDetails, document: strict_yaml.Document, model: type[Frozen]) -> Problem:
     path = detail["loc"]
     kind = detail["type"]
     if kind == "extra_forbidden":
@@ -226,7 +235,8 @@ def _problem(detail: ErrorDetails, document: strict_yaml.Document, model: type[F
         first = tuple(message.split(" ", 1)[0].rstrip(":").split("."))
         if (*path, *first) in document.values:
             return Problem(document.where((*path, *first)), message, fix)
-        return Problem(document.where(path), f"`{_dotted(path)}`: {message}" if path else message)
+        told = f"`{_dotted(path)}`: {message}" if path else message
+        return Problem(document.where(path), told, fix)
     return Problem(document.where(path), f"{name}{message}", fix)
 
 
@@ -264,17 +274,25 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
         words = expected.replace("'", "").replace(" or ", ", ").split(", ")
         return f"must be {expected}, not {shown}", _nearest(str(detail["input"]), tuple(words))
     if kind == "greater_than_equal":
-        return f"must be {context['ge']} or more, not {shown}", ""
+        least = f"{context['ge']:g}"
+        return f"must be {least} or more, not {shown}", f"write {least}, or a larger number"
     if kind == "less_than_equal":
-        return f"must be {context['le']} or less, not {shown}", ""
+        most = f"{context['le']:.15g}"
+        return f"must be {most} or less, not {shown}", f"write {most}, or a smaller number"
     if kind == "string_pattern_mismatch" and detail["loc"][-1] == "key_env":
         # What was written may be the key: it must not be said again.
         fix = "write `key_env: NAME`, and export NAME=… where lifeos runs"
         return "must be the name of an environment variable, never the key itself", fix
+    if kind == "string_pattern_mismatch" and detail["loc"][:2] == ("notify", "apprise"):
+        fix = "write `apprise: [NAME]`, and export NAME=… where lifeos runs"
+        return "must be the name of an environment variable, never the address itself", fix
     if kind == "string_pattern_mismatch":
         return f"is {shown}, which does not have the form {context['pattern']}", ""
     if kind == "value_error":
-        return str(context["error"]), ""
+        error = context["error"]
+        return str(error), error.fix if isinstance(error, Unfit) else ""
+    if kind in {"too_short", "string_too_short"}:
+        return "is empty", "write at least one, or delete the line to have the default"
     return f"is not right: {strict_yaml.shortened(detail['msg'])}", ""
 
 

@@ -9,7 +9,14 @@ import os
 import time
 
 NOTE = "lifeos/idle"
-_WATCHED = ("lifeos/bundles", "lifeos/checkout-intent", "lifeos/checkout-stage")
+TELLING = "telling"
+"""The file in `.git/lifeos` that is there while something may not have been told yet."""
+_WATCHED = (
+    "lifeos/bundles",
+    "lifeos/checkout-intent",
+    "lifeos/checkout-stage",
+    f"lifeos/{TELLING}",
+)
 LEDGER = "refs/heads/lifeos/ledger"
 
 
@@ -46,6 +53,17 @@ def write_note(
     with open(fresh, "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write("\n".join(lines))
     os.replace(fresh, f"{git}/{NOTE}")  # noqa: PTH105
+
+
+def wake_by(git: str, at: int) -> None:
+    """Let the note, if there is one, hold no longer than until ``at`` (seconds UTC)."""
+    try:
+        with open(f"{git}/{NOTE}", encoding="utf-8") as file:  # noqa: PTH123
+            version, main_ref, main, ledger, wake, said = file.read().split("\n", 5)
+    except (OSError, ValueError):
+        return  # there is none, or none that anybody could go by
+    if version == _version() and not (wake and int(wake) <= at):
+        write_note(git, main_ref=main_ref, main=main, ledger=ledger, wake=at, said=said)
 
 
 def remove_note(git: str) -> None:

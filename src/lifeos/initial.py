@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 
 from lifeos.core.policy import Check, CheckKind
+from lifeos.model import Trust
 
 TEMPLATES: Mapping[str, str] = {
     "BACKLOG.md": "BACKLOG.md",
@@ -37,6 +38,36 @@ class Proposal:
     disabled: tuple[Check, ...] = ()
 
 
+@dataclass(frozen=True)
+class Hosted:
+    """Where the repository is on GitHub, and how the first approver is known there.
+
+    ``host`` and ``repository`` are empty where they are not known. With ``forge_id`` merges are
+    answers; else with ``key`` signed commits are; else it is left to be chosen.
+    """
+
+    remote: str
+    host: str
+    repository: str
+    lease_seconds: int
+    login: str = ""
+    forge_id: int = 0
+    key: str = ""
+
+    @property
+    def trust(self) -> Trust:
+        """How the first approver's answers are known."""
+        if self.forge_id:
+            return Trust.MERGE
+        return Trust.SIGNATURE if self.key else Trust.COMMIT
+
+    def person(self) -> str:
+        """The lines about them below name and address."""
+        login = f"    login: {_quoted(self.login)}\n" if self.login else ""
+        number = f"    forge_id: {self.forge_id}\n" if self.forge_id else ""
+        return f"{login}{number}" + (f"    key: {_quoted(self.key)}\n" if self.key else "")
+
+
 def template(path: str) -> str:
     """The text of the template for a repository path, as it is shipped."""
     place = resources.files("lifeos").joinpath("templates")
@@ -49,15 +80,20 @@ def render_init(
     main_branch: str,
     checks: Sequence[Check],
     disabled: Sequence[Check] = (),
+    hosted: Hosted | None = None,
 ) -> Mapping[str, bytes]:
     """Path and content of every file that `init` writes, for an approver and a main branch.
 
-    ``disabled`` are written as comments, behind what it takes to make them count.
+    ``disabled`` are written as comments, behind what it takes to make them count. ``hosted``: the
+    loop runs on a forge.
     Nothing is written, and nothing is checked beyond that the templates fit: `governance.load_set`
     says whether a strange name or address makes a set that cannot be used.
     """
     texts = {path: template(path) for path in TEMPLATES}
     person = f"approvers:\n  - name: {_quoted(name)}\n    email: {_quoted(email)}\n"
+    if hosted is not None:
+        person += hosted.person()
+        _fill_hosted(texts, hosted)
     _fill(texts, "policies/approvals.yaml", "approvers: []\n", person)
     _fill(texts, ".lifeos/config.yaml", "\nmain: main\n", f"\nmain: {_quoted(main_branch)}\n")
     if checks or disabled:
@@ -75,6 +111,21 @@ def _fill(texts: dict[str, str], path: str, blank: str, filled: str) -> None:
     if not found or blank in after:
         raise AssertionError(f"the template of {path} must have {blank.strip()!r} exactly once")
     texts[path] = before + filled + after
+
+
+def _fill_hosted(texts: dict[str, str], hosted: Hosted) -> None:
+    config = ".lifeos/config.yaml"
+    _fill(texts, config, "\nremote: none\n", f"\nremote: {_quoted(hosted.remote)}\n")
+    _fill(texts, config, "\n  where: any\n", "\n  where: ci\n")
+    _fill(texts, config, "\n  kind: none\n", "\n  kind: github\n")
+    if hosted.host:
+        _fill(texts, config, "\n  host: github.com\n", f"\n  host: {_quoted(hosted.host)}\n")
+    repository = f"\n  repository: {_quoted(hosted.repository)}\n"
+    _fill(texts, config, '\n  repository: ""\n', repository)
+    trust = f"\ntrust: {hosted.trust}\n"
+    _fill(texts, "policies/approvals.yaml", "\ntrust: commit\n", trust)
+    lease = f"\n  seconds: {hosted.lease_seconds}\n"
+    _fill(texts, "policies/loop.yaml", "\n  seconds: 3600\n", lease)
 
 
 def _quoted(text: str) -> str:

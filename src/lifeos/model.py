@@ -162,7 +162,7 @@ Priority = Literal[0, 1, 2, 3]
 
 class Usage(Frozen):
     """What something consumed. Seconds are wall clock, cost is in US dollars, requests and tokens
-    are a model's.
+    are a model's. ``estimated``: nobody told what some of it cost; it was counted as a dear model.
 
     Never negative and never "not a number": workers report it, and no budget holds against those.
     """
@@ -171,6 +171,7 @@ class Usage(Frozen):
     tokens: int = Field(0, ge=0)
     cost: float = Field(0.0, ge=0, allow_inf_nan=False)
     requests: int = Field(0, ge=0)
+    estimated: bool = False
 
     def plus(self, other: Usage) -> Usage:
         """The sum of both."""
@@ -179,6 +180,7 @@ class Usage(Frozen):
             tokens=self.tokens + other.tokens,
             cost=self.cost + other.cost,
             requests=self.requests + other.requests,
+            estimated=self.estimated or other.estimated,
         )
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from conftest import require
+from escape_repository import SECRETS, a_machine
 from lifeos.agents.opencode import OpenCode
 from lifeos.agents.opencode_install import find, ripgrep
 from lifeos.agents.program import Call, Said
@@ -27,6 +27,7 @@ from lifeos.core.policy.envelope import AgentLimits, Limits
 from lifeos.core.policy.models import Model, Price, Provider, Wire
 from lifeos.errors import Problem
 from lifeos.model import FailureClass
+from lifeos.process import Ended
 from lifeos.proxy import Allowance, Meter, Route, opened
 from lifeos.sandbox import NoSandbox
 from scripted_model import (
@@ -48,6 +49,7 @@ from scripted_model import (
 from scripted_team import HOW, place
 
 BINARY = place()
+RECORDED = Path(__file__).with_name("recorded_error.jsonl")
 KEY = "sk-canary-5d1e2c7b9a"
 DONE = text("All done.")
 
@@ -322,84 +324,134 @@ def test_how_it_fails(
 
 
 HOSTILE = """
-import glob, os, socket, subprocess, sys, urllib.request
-found = []
-for name in glob.glob("/proc/*/environ") + glob.glob("/proc/*/cmdline") + ["/run/lifeos"]:
+import glob, json, os, socket, subprocess, urllib.request
+W = json.loads(FACTS)
+marks = [mark[::-1] for mark in W["marks"]]
+found, looked = [], 0
+places = ["/proc/*/environ", "/proc/*/cmdline", "/run/lifeos/*"]
+places += [root + W["home"] + "/.ssh/*" for root in ("", "/proc/*/root")]
+for name in [name for place in places for name in glob.glob(place)]:
     try:
-        found += [name] if "CANARYKEY".replace("KEY", "") in open(name).read() else []
+        text = open(name, encoding="latin-1").read()
     except OSError:
-        pass
-print("keys", [name for name in found if "/self/" not in name and str(os.getpid()) not in name])
+        continue
+    looked += 1
+    found += [name for mark in marks if mark in text]
+print("looked", looked > 4)
+print("keys", found)
 print("processes", len([name for name in os.listdir("/proc") if name.isdigit()]) < 20)
 for address in ("127.0.0.1", "10.0.2.2", "169.254.169.254"):
     try:
-        socket.create_connection((address, PORT), 2)
+        socket.create_connection((address, W["port"]), 2)
         print("reached", address)
     except OSError:
         print("unreachable", address)
-try:
-    urllib.request.urlopen("http://127.0.0.1:DOOR/v1/models", timeout=5)
-except OSError as error:
-    print("door", getattr(error, "code", error))
-subprocess.Popen(["sleep", "SECONDS"], start_new_session=True)
+def asks(path, **fields):
+    body = {"model": "maker/model-1", "messages": [{"role": "user", "content": "hi"}], **fields}
+    sent = json.dumps(body).encode() if fields else None
+    kind = {"content-type": "application/json"}
+    request = urllib.request.Request("http://127.0.0.1:11434/v1/" + path, sent, kind)
+    try:
+        return urllib.request.urlopen(request, timeout=20).status
+    except OSError as error:
+        return getattr(error, "code", error)
+own = {"type": "function", "function": {"name": "own", "parameters": {"type": "object"}}}
+print("models", asks("models"))
+print("own tool", asks("chat/completions", tools=[own]))
+print("provider's tool", asks("chat/completions", tools=[{"type": "web_search"}]))
+quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+print("left", subprocess.Popen(["sleep", W["seconds"]], start_new_session=True, **quiet).pid > 1)
 open("/tmp/lifeos-agent-was-here", "w").close()
+print("done")
 """
 
 
-@pytest.fixture
-def outside() -> Iterator[tuple[int, list[bytes]]]:
-    """A server of this machine that the agent must not reach: its port, and what came."""
-    came: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def listen() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                came.append(b"a connection")
-                connection.close()
-
-        threading.Thread(target=listen, daemon=True).start()
-        yield listener.getsockname()[1], came
-        listener.shutdown(socket.SHUT_RDWR)
-
-
 def test_an_agent_that_tries_to_get_out(
-    folder: Path, outside: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+    folder: Path, sealed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No key, no process and no address of the machine; and what it leaves running is gone."""
+    """No key, no process and no address of the machine, and nothing that runs at the provider.
+
+    The model sees that all of it was tried. What is left running is gone.
+    """
     monkeypatch.setenv("SECRET_OF_THE_MACHINE", KEY)
-    port, came = outside
-    seconds = f"98765.{os.getpid()}"
-    values = {"CANARYKEY": KEY + "KEY", "PORT": str(port), "SECONDS": seconds, "DOOR": "11434"}
-    code = HOSTILE
-    for name, value in values.items():
-        code = code.replace(name, value)
-    (folder / "hostile.py").write_text(code, encoding="utf-8")
-    script = steps(
-        tool("webfetch", url=f"http://127.0.0.1:{port}/", format="text"),
-        tool("websearch", query="secrets"),
-        tool("read", filePath="/etc/hostname"),
-        tool("bash", command="python3 hostile.py > report.txt 2>&1", description="x"),
-        DONE,
-    )
-    seen = call(script, folder)
+    secrets = (*SECRETS, KEY)
+    with a_machine(sealed) as machine:
+        facts = {"home": str(machine.home), "port": machine.port, "seconds": f"98765.{os.getpid()}"}
+        facts["marks"] = [secret[::-1] for secret in secrets]
+        code = HOSTILE.replace("FACTS", repr(json.dumps(facts)))
+        (folder / "hostile.py").write_text(code, encoding="utf-8")
+        script = steps(
+            tool("webfetch", url=f"http://127.0.0.1:{machine.port}/", format="text"),
+            tool("websearch", query="secrets"),
+            tool("read", filePath="/etc/hostname"),
+            tool("bash", command="python3 hostile.py 2>&1", description="x"),
+            DONE,
+        )
+        seen = call(script, folder)
+        assert machine.touched() == []
     assert seen.said.failure is None, seen.said.message
-    report = (folder / "report.txt").read_text(encoding="utf-8").splitlines()
+    report = str(seen.requests[-1].body["messages"][-1]["content"]).splitlines()
     assert report == [
+        "looked True",
         "keys []",
         "processes True",
         *(f"unreachable {name}" for name in ("127.0.0.1", "10.0.2.2", "169.254.169.254")),
-        "door 404",
+        "models 404",
+        "own tool 200",
+        "provider's tool 400",
+        "left True",
+        "done",
     ]
-    assert came == []
-    assert KEY not in seen.all_sent()
-    assert KEY.encode() not in seen.said.log
+    assert seen.meter.refused == 2
+    assert "web_search" not in seen.all_sent()
+    for secret in secrets:
+        assert secret not in seen.all_sent()
+        assert secret.encode() not in seen.said.log
     assert not Path("/tmp/lifeos-agent-was-here").exists()  # noqa: S108 - the agent's, not ours
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [line for line in lines if seconds.encode() in line]
+    assert not [line for line in lines if str(facts["seconds"]).encode() in line]
+
+
+class Deaf(Bubblewrap):
+    """The real sandbox, in which nothing is ended early: how did the program itself end?"""
+
+    def __init__(self, stream: bytes = b"") -> None:
+        super().__init__()
+        self.stream = stream
+        self.ended: list[Ended] = []
+
+    def run(self, command: Sequence[str], **given: Any) -> Ended:
+        """Run it; or, where there is a recorded stream, what prints that and ends with 0."""
+        del given["should_stop"]
+        if self.stream:
+            command, given["stdin"] = ("cat",), self.stream
+        self.ended.append(super().run(command, **given))
+        return self.ended[-1]
+
+
+def test_it_ends_with_0_though_it_was_cut_off(folder: Path) -> None:
+    """The real program; its exit status proves nothing."""
+    sandbox = Deaf()
+    said = call(steps(text("half", finish="length")), folder, sandbox=sandbox).said
+    assert [ended.status for ended in sandbox.ended] == [0]
+    assert said.failure is FailureClass.VALIDATION_ERROR
+
+
+def test_a_recorded_error_counts_though_the_exit_status_is_0(folder: Path) -> None:
+    """A stream as OpenCode 1.18.33 printed it: an error, and then an end like that of good work.
+
+    Its own exit status was 1 then, as with all errors that were tried; here it is 0.
+    """
+    sandbox = Deaf(RECORDED.read_bytes())
+    said = call(steps(DONE), folder, sandbox=sandbox).said
+    assert [ended.status for ended in sandbox.ended] == [0]
+    events = [json.loads(line) for line in sandbox.ended[0].out.splitlines()]
+    kinds = [event["type"] for event in events]
+    assert kinds.index("error") < kinds.index("step_finish", kinds.index("error"))
+    last = [event for event in events if event["type"] == "step_finish"][-1]
+    assert last["part"]["reason"] == "stop"
+    assert said.failure is FailureClass.TOOL_ERROR
+    assert "too long" in said.message
 
 
 def test_commands_are_limited_and_the_stop_switch_ends_it(folder: Path) -> None:

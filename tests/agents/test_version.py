@@ -15,6 +15,7 @@ from lifeos.agents.worker import Worker
 from lifeos.core.policy.config import CommandAgent
 from lifeos.core.receipt import AgentFacts
 from lifeos.errors import Problem
+from lifeos.model import Usage
 from lifeos.tick.modelled import kept
 from proxy_scene import meter_of, route_to
 from scripted_team import VERSION, opencode
@@ -42,11 +43,13 @@ COMMAND = Command(CommandAgent(run="true"))
 def test_what_is_kept_of_an_attempt_names_program_and_version(
     program: Program, version: str
 ) -> None:
-    """And what the program says it cost, beside the receipts; a command's version nobody knows."""
-    reply = Reply(ran=(Ran("ls", 0),), said_cost=0.25)
+    """And what the program says it used, beside the receipts; a command's version nobody knows."""
+    used = Usage(tokens=480, cost=0.25, requests=4)
+    reply = Reply(ran=(Ran("ls", 0, 1.5),), reported=used)
     files = kept(Worker(program), route_to("http://127.0.0.1:1/v1"), meter_of(), reply)
     found = AgentFacts.model_validate_json(files["agent.json"])
     assert (found.agent, found.version, found.said_cost) == (program.name, version, 0.25)
+    assert (found.said_tokens, found.said_requests, found.ran[0].seconds) == (480, 4, 1.5)
     assert (found.provider, found.id, found.ran[0].command) == ("cloud", "m", "ls")
 
 

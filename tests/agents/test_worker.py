@@ -67,17 +67,6 @@ class Scripted:
         return self.answers[len(self.calls) - 1]
 
 
-class Counted(Meter):
-    """A meter that has counted already."""
-
-    @property
-    def usage(self) -> Usage:
-        return Usage(tokens=321, cost=0.25, requests=4)
-
-    def transcript(self) -> bytes:
-        return b'{"say": "hello"}\n'
-
-
 def scripted(*texts: str | Said) -> Scripted:
     said = [Said(each, seconds=2.0) if isinstance(each, str) else each for each in texts]
     return Scripted(said)
@@ -85,7 +74,7 @@ def scripted(*texts: str | Said) -> Scripted:
 
 def modelled(**changed: object) -> Modelled:
     limits = AgentLimits(requests=17, commands=("pytest*",), command_seconds=44)
-    meter = Counted(Allowance(limits, 12_345, 1.0))
+    meter = Meter(Allowance(limits, 12_345, 1.0))
     route = Route(
         name="main",
         provider_name="here",
@@ -141,16 +130,19 @@ def test_it_is_a_paid_agent_named_as_its_program() -> None:
 
 # Designs and plans
 
+SAID = Usage(tokens=7, cost=0.5, requests=2)
+
 
 def test_a_design_is_asked_for_read_only_and_becomes_markdown(tmp_path: Path) -> None:
-    """The door, the limits and the model are handed on; the figures are the meter's."""
-    program = scripted(Said(DESIGN, seconds=2.5, log=b"raw", ran=(Ran("ls", 0),)))
+    """The door, the limits and the model are handed on."""
+    program = scripted(Said(DESIGN, seconds=2.5, log=b"raw", ran=(Ran("ls", 0),), reported=SAID))
     asked = request(Stage.DESIGN)
     reply = Worker(program).run(asked, tmp_path)
     assert reply.failure is None
     assert reply.artifact.startswith("# Design: Greet in German\n")
     assert (reply.log, reply.ran, reply.stopped) == (b"raw", (Ran("ls", 0),), False)
-    assert reply.usage == Usage(seconds=2.5, tokens=321, cost=0.25, requests=4)
+    assert reply.usage == Usage()  # whoever opened the door reads its meter
+    assert reply.reported == SAID  # kept apart
     assert not reply.files  # the transcript is kept by whoever opened the door
     (call,) = program.calls
     assert (call.folder, call.writable) == (tmp_path, False)
@@ -265,7 +257,6 @@ def test_two_corrections_and_then_it_has_failed(tmp_path: Path) -> None:
     assert reply.failure is FailureClass.VALIDATION_ERROR
     assert reply.artifact == ""
     assert "not a list of 0" in reply.message
-    assert reply.usage.seconds == 6.0
     first, second, third = program.calls
     assert [call.limits.seconds for call in program.calls] == [100, 98, 96]
     assert second.prompt.startswith(first.prompt)

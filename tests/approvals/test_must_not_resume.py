@@ -22,7 +22,7 @@ from lifeos.core.state import Item, RunStatus
 from lifeos.errors import LedgerBroken
 from lifeos.model import CloseOutcome, Decision, ItemKind, Stage, Trust
 from lifeos.store.objects import LIFEOS
-from lifeos.tick.loop import Report
+from lifeos.tick.report import Report
 from loop_scene import Scene, begin_scene, changed
 
 ANN, BOB, MALLORY = EMAIL, "bob@example.invalid", "mallory@example.invalid"

@@ -17,7 +17,8 @@ from lifeos.core.records import AttemptFacts, Claimed, Finished, Opened
 from lifeos.core.review import Finding, Review, SeatRun, Severity, Sitter
 from lifeos.core.state import Success
 from lifeos.model import Action, FailureClass, Mode, Stage, Usage, Verdict
-from lifeos.store.ledger import Ledger, attempt_path
+from lifeos.store.entries import attempt_path
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import World
@@ -59,6 +60,8 @@ def worker(*ran: RanFact) -> dict[str, str]:
         agent="opencode",
         version="1.18.33",
         said_cost=0.61,
+        said_tokens=4800,
+        said_requests=2,
         model="main",
         provider="hosted",
         id="vendor/model",
@@ -177,7 +180,10 @@ def modelled(tmp_path: Path) -> Path:
     scene = begin_scene(tmp_path / "repo")
     story = Story(scene)
     design = {
-        **worker(RanFact(command="pytest -q", status=1), RanFact(command="curl x", denied=True)),
+        **worker(
+            RanFact(command="pytest -q", status=1, seconds=2.34),
+            RanFact(command="curl x", denied=True),
+        ),
         **receipts(
             receipt(MAIN, Stage.DESIGN, 0.25),
             receipt(MAIN, Stage.DESIGN, 0.50, priced_by=PricedBy.ESTIMATE, counted=False),
@@ -270,8 +276,8 @@ def test_an_attempt_by_its_number(modelled: Path) -> None:
     out = lifeos(modelled, "show", RUN, "1").out
     assert out == lifeos(modelled, "show", f"{RUN}:1").out
     assert "opencode 1.18.33 with main: vendor/model of hosted (family vendor)" in out
-    assert "the agent's program says that it cost $0.61" in out
-    assert "exit 1    pytest -q" in out
+    assert "the agent's program says that it cost $0.61, for 4,800 tokens in 2 requests" in out
+    assert "exit 1    pytest -q  (2.3 s)" in out
     assert "denied    curl x" in out
     assert "it left: agent.json, design.md, receipts.json" in out
     review = lifeos(modelled, "show", RUN, "2").out

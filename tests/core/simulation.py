@@ -11,21 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from lifeos.core.decide import (
-    Answer,
-    Attempt,
-    End,
-    Facts,
-    Interrupt,
-    OpenRun,
-    Step,
-    TaskFact,
-    Write,
-    awake,
-    decide,
-    next_wake,
-    stale,
-)
+from lifeos.core.decide import decide, next_wake
+from lifeos.core.facts import Answer, Attempt, End, Facts, Interrupt, OpenRun, Step, TaskFact, Write
 from lifeos.core.judge import Case, Judgement, judge, landing_checkpoint, stage_checkpoint
 from lifeos.core.machine import apply
 from lifeos.core.policy import (
@@ -52,6 +39,8 @@ from lifeos.core.policy import (
     Waivers,
 )
 from lifeos.core.policy.loop import RouteEnd
+from lifeos.core.questions import stale
+from lifeos.core.readiness import awake
 from lifeos.core.records import (
     AnyRecord,
     AttemptFacts,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lifeos.core.decide import Facts, Step, TaskFact, Write, decide
+from lifeos.core.decide import decide
+from lifeos.core.facts import Facts, Step, TaskFact, Write
 from lifeos.core.judge import Judgement, judge
 from lifeos.core.machine import apply
 from lifeos.core.policy import (

@@ -26,7 +26,7 @@ from lifeos.core.approvals import (
     is_approver,
     judge_answer,
 )
-from lifeos.core.decide import Answer
+from lifeos.core.facts import Answer
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item
 from lifeos.core.table import ANSWERS

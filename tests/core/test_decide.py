@@ -6,21 +6,11 @@ from typing import Any
 
 import pytest
 
-from lifeos.core.decide import (
-    Answer,
-    Attempt,
-    End,
-    Interrupt,
-    OpenRun,
-    Step,
-    TaskFact,
-    Write,
-    awake,
-    item_id,
-    next_wake,
-    stale,
-)
+from lifeos.core.decide import next_wake
+from lifeos.core.facts import Answer, Attempt, End, Interrupt, OpenRun, Step, TaskFact, Write
 from lifeos.core.policy import Approvals
+from lifeos.core.questions import item_id, stale
+from lifeos.core.readiness import awake
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.state import RunStatus
 from lifeos.model import (

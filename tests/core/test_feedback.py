@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifeos.core.decide import Attempt
+from lifeos.core.facts import Attempt
 from lifeos.core.table import effects
 from lifeos.model import Decision, FailureClass, Stage, Verdict
 from story import Story

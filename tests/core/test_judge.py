@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from lifeos.core.decide import Write
+from lifeos.core.facts import Write
 from lifeos.core.judge import MIN_PAUSE, Judgement, judge, landing_checkpoint
 from lifeos.core.policy import CheckpointRule, Loop, Route, Routing
 from lifeos.core.records import AttemptFacts, outcome_class

@@ -11,7 +11,7 @@ from itertools import product
 
 import pytest
 
-from lifeos.core.decide import TaskFact
+from lifeos.core.facts import TaskFact
 from lifeos.core.machine import apply
 from lifeos.core.policy import Progress, Route, Routing
 from lifeos.core.records import Closed, Held, Noted, Opened, Resolved, Topic
@@ -38,6 +38,7 @@ from lifeos.core.table import (
     effects,
     next_stage,
 )
+from lifeos.errors import IllegalTransition
 from lifeos.model import (
     Action,
     CloseOutcome,
@@ -1021,6 +1022,22 @@ def test_superseding_frees_the_run_or_asks_again() -> None:
     freed.refuses(Noted(at=freed.now, topic=Topic.SUPERSEDED, item="none"), "is not open")
 
 
+def test_a_paused_run_is_woken_and_no_other() -> None:
+    """Its time is over by a person's word; what stop holds, and what does not wait, stays."""
+    ready = Story().open()
+    refused = Noted(at=ready.now, topic=Topic.WOKEN, run="R")
+    ready.refuses(refused, "does not wait")
+    for wake in (Wake(at=ready.now + 900), Wake(main=MAIN), Wake(stop=True)):
+        run = ready.snapshot.runs["R"].model_copy(update={"status": RunStatus.PAUSED, "wake": wake})
+        snapshot = ready.snapshot.model_copy(update={"runs": {"R": run}})
+        if wake.stop:
+            with pytest.raises(IllegalTransition, match="does not wait"):
+                apply(snapshot, refused)
+            continue
+        woken = apply(snapshot, refused).runs["R"]
+        assert (woken.status, woken.wake) == (RunStatus.READY, None)
+
+
 @pytest.mark.parametrize("topic", [Topic.REVERTED, Topic.HISTORY])
 def test_some_notes_are_only_remembered(topic: Topic) -> None:
     """They change nothing that decides."""
@@ -1033,6 +1050,15 @@ def test_some_notes_are_only_remembered(topic: Topic) -> None:
 # --- money over time ------------------------------------------------------------------------
 
 DAY = 86_400
+
+
+def test_an_estimate_is_remembered_for_its_day_and_month() -> None:
+    """One guess among the day's costs makes the sum a guess; the next day begins without."""
+    spend = add_spend(add_spend(Spend(), START, 1.0, estimated=True), START, 2.0)
+    assert (spend.day_cost, spend.day_estimated, spend.month_estimated) == (3.0, True, True)
+    later = add_spend(spend, START + 86_400, 1.0)
+    assert (later.day_estimated, later.month_estimated) == (False, True)
+    assert not add_spend(spend, START + 40 * 86_400, 1.0).month_estimated
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ from lifeos.core.policy.fitting import conflicts
 from lifeos.core.policy.loop import Loop
 from lifeos.core.policy.notify import Notify
 from lifeos.core.records import Closed, Held
-from lifeos.core.state import Item, Run, Snapshot
+from lifeos.core.state import Item, PullRequest, Run, Snapshot
 from lifeos.model import CloseOutcome, ItemKind, Stage
 
 NOW = 20_000 * DAY + 8 * 3600
@@ -132,7 +134,11 @@ def test_every_notice_is_short_visible_and_says_what_to_do(
     waits = waits_notice(there, new_waiting(there, -1))
     blocked = blocked_notice(there, new_blocked(there, 0))
     found = digest_notice(there, digest(there, 0, Budgets()))
-    for notice, must in ((waits, "lifeos "), (blocked, "lifeos retry"), (found, "lifeos queue")):
+    for notice, must in (
+        (waits, "Answer: lifeos "),
+        (blocked, "lifeos retry"),
+        (found, "lifeos queue"),
+    ):
         assert len(notice.text) <= LIMIT
         assert len(notice.title) <= 120
         assert must in notice.text
@@ -163,6 +169,18 @@ def test_a_link_that_does_not_fit_is_left_out_whole() -> None:
     notice = waits_notice(there, new_waiting(there, -1))
     assert "https" not in notice.text
     assert notice.waiting[0].link == long
+
+
+def test_a_pull_request_is_merged_or_closed() -> None:
+    """Where the question is one, no command is the answer."""
+    there = source(1, link="https://forge.example/ann/shop/pull/7")
+    item = there.snapshot.items["Q-0"]
+    asked = item.model_copy(update={"pull": PullRequest(head="a" * 40, number=7)})
+    snapshot = there.snapshot.model_copy(update={"items": {"Q-0": asked}})
+    there = replace(there, snapshot=snapshot)
+    text = waits_notice(there, new_waiting(there, -1)).text
+    assert "lifeos approve" not in text
+    assert "merge its pull request, or close it to reject\nhttps://forge.example" in text
 
 
 @pytest.mark.parametrize("place", ["title", "question", "link"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lifeos.core.answers import Refusal
-from lifeos.core.decide import INTRUDED, Answer, AskAnew, Intruded
+from lifeos.core.facts import Answer, AskAnew, Intruded
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.pulls import (
     Account,
@@ -25,6 +25,7 @@ from lifeos.core.pulls import (
     judge_pull,
 )
 from lifeos.core.state import Item, PullRequest
+from lifeos.core.table import INTRUDED
 from lifeos.model import Decision, ItemKind, Stage, Trust
 
 ANN = Account(id=101, login="ann")
@@ -126,7 +127,7 @@ def test_a_merge_by_an_approver_approves(pull: PullRequest) -> None:
 @pytest.mark.parametrize("at", [1500, 9999], ids=["in time", "late"])
 def test_a_close_by_an_approver_rejects(pull: PullRequest, at: int) -> None:
     """Nothing resumes by it, so it counts after its time, too, and names no commit."""
-    found = judged(CLOSED, pull=pull, at=at)
+    found = judged(CLOSED, {"commit": MERGE}, pull=pull, at=at)
     answered(found, Decision.REJECT, comment="the pull request was closed without a merge")
     assert isinstance(found, Answer)
     assert found.commit == ""
@@ -209,6 +210,12 @@ ANEW: dict[str, tuple[PullFact, dict[str, object], dict[str, object], str]] = {
     "closed, pointed elsewhere": (CLOSED, {"ours": False}, {}, "pointed at another branch"),
     "merged, pointed elsewhere": (MERGED, {"ours": False}, {}, "pointed at another branch"),
     "open, pushed to": (OPEN, OTHERS, {}, "somebody pushed to its branch"),
+    "open, edited to revise, and more": (
+        OPEN,
+        {**OTHERS, "decision": Decision.REVISE, "comment": "x"},
+        {},
+        "somebody pushed to its branch",
+    ),
     "open, edited to what cannot be read": (OPEN, EDITED, {}, "somebody pushed to its branch"),
     "open, edited to approve": (
         OPEN,
@@ -345,7 +352,7 @@ INTRUDES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "a landing on what main changed": (
         {"clashes": True},
         {"pull": LANDING},
-        "main had changed what it lands",
+        "main had changed its task, or what it lands",
     ),
 }
 
@@ -388,6 +395,12 @@ def test_an_address_may_differ_in_case_alone() -> None:
     """The account is the same; who it belongs to is told by the address in the rules."""
     then = approvals(ANN=101)
     answered(judged(MERGED, then=then), Decision.APPROVE)
+
+
+def test_main_may_move_under_a_gate() -> None:
+    """Nothing lands by it: whether main changed the work's paths is looked at before that."""
+    answered(judged(MERGED, {"clashes": True}), Decision.APPROVE)
+    assert judged(OPEN, {"clashes": True}) == Waits()
 
 
 def test_a_question_without_an_end() -> None:

@@ -14,7 +14,8 @@ from conftest import EMAIL, NAME, Git
 from lifeos.core.records import Claimed, Finished
 from lifeos.initial import render_init
 from lifeos.model import Stage
-from lifeos.store.ledger import Ledger, read_entries
+from lifeos.store.entries import read_entries
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.verify import verify_ledger
 

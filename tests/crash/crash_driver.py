@@ -38,8 +38,9 @@ from lifeos.idle import idle_line
 from lifeos.initial import render_init
 from lifeos.model import Decision, FailureClass
 from lifeos.sandbox import choose
+from lifeos.store.entries import read_entries
 from lifeos.store.history import is_ancestor
-from lifeos.store.ledger import Ledger, read_entries
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.store.trees import Edit, edit, lookup
 from lifeos.tick.begin import begin

@@ -309,5 +309,7 @@ def test_people_and_commits_that_are_not_there(forge: Forge, pulls: Pulls) -> No
     with pytest.raises(NotFound):
         pulls.pull(99)
     assert pulls.pulls_of(forge.git.tip("main")) == ()
+    with pytest.raises(NotFound, match="No commit found"):
+        pulls.pulls_of("1" * 40)
     with pytest.raises(UsageError):
         pulls.pulls_of("main")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from fake_github import example
 from github_judge import required
 from lifeos.errors import LifeosError
-from lifeos.forge import NotFound, Outage, Unclear
+from lifeos.forge import Invalid, NotFound, Outage, Unclear
 from lifeos.forge.github_pulls import GitHubPulls
 from lifeos.forge.github_values import Odd, arrival_of, closed_of, pull_of, review_of
 from lifeos.forge.wire import Patience
 from loopback import Stage, listening
 
 QUICK = Patience(connect=2, silence=2, whole=4, tries=2, pause=0.01)
+TOKEN = "ghx_Canary7Zq2"  # noqa: S105 - opens nothing
 WEB = "https://github.com"
 Change = Callable[[Any], object]
 
@@ -78,6 +80,7 @@ BROKEN: list[Change] = [
     lambda value: value["head"].update(ref="a b"),
     lambda value: value["head"].update(ref="a\x1b[2J"),
     lambda value: value["head"].update(ref="r" * 256),
+    lambda value: value["head"].update(ref="half-a-letter-\ud800"),
     lambda value: value["head"]["repo"].update(full_name="a/b/c"),
     lambda value: value["head"].update(repo="a/b"),
     lambda value: value["base"].update(repo=None),
@@ -176,7 +179,7 @@ def before(liar: Liar) -> Iterator[GitHubPulls]:
     stage = Stage()
     stage.backend = liar
     with listening(stage) as port:
-        pulls = GitHubPulls(f"127.0.0.1:{port}", "octocat/Hello-World", "tok", QUICK)
+        pulls = GitHubPulls(f"127.0.0.1:{port}", "octocat/Hello-World", TOKEN, QUICK)
         yield pulls
         pulls.close()
 
@@ -206,6 +209,20 @@ def test_a_write_does_not_follow_where_it_is_sent() -> None:
     assert liar.asked == ["POST"]
 
 
+def test_an_odd_answer_to_a_write_leaves_it_open_whether_it_was_done() -> None:
+    """Then it is looked up, not taken for a failure."""
+    acts: list[tuple[Callable[[GitHubPulls], object], str]] = [
+        (lambda pulls: pulls.merge(1, "a" * 40), "PUT"),
+        (lambda pulls: pulls.write(1, title="x"), "PATCH"),
+    ]
+    for act, method in acts:
+        liar = Liar({"number": 2})
+        with before(liar) as pulls, pytest.raises(Outage):
+            act(pulls)
+        assert liar.asked == [method, *["GET"] * (len(liar.asked) - 1)]
+        assert "GET" in liar.asked
+
+
 def test_a_merge_that_was_none_is_no_commit() -> None:
     """An answer without an error that says it was not merged; one about another account."""
     liar = Liar({"merged": False, "message": "x", "sha": "a" * 40})
@@ -215,6 +232,29 @@ def test_a_merge_that_was_none_is_no_commit() -> None:
         assert pulls.user("octocat").login == "octocat"
         with pytest.raises(Outage):
             pulls.user("ann")
+
+
+def test_the_last_request_of_an_hour_that_is_invalid_is_not_a_limit() -> None:
+    """Waiting would not mend it, though nothing more may be asked now."""
+    spent = {"x-ratelimit-remaining": "0", "retry-after": "60"}
+    liar = Liar({"message": "Validation Failed"}, 422, **spent)
+    with before(liar) as pulls, pytest.raises(Invalid, match="Validation Failed"):
+        pulls.comment(1, "hello")
+
+
+def test_a_token_that_is_sent_back_in_disguise_shows_nowhere() -> None:
+    """With a letter of it written as a number: neither in a value nor in an error."""
+    disguised = "".join(f"\\u{ord(letter):04x}" for letter in TOKEN)
+    with before(Liar(f'{{"message": "no {disguised}"}}'.encode(), 403)) as pulls:
+        with pytest.raises(LifeosError) as caught:
+            pulls.comment(1, "hello")
+        assert TOKEN not in str(caught.value)
+    value = good() | {"title": "TITLE"}
+    liar = Liar(None)
+    with before(liar) as pulls:
+        value["html_url"] = f"{pulls._web}/octocat/Hello-World/pull/1347"
+        liar.said = 200, json.dumps(value).replace("TITLE", disguised).encode(), {}
+        assert pulls.pull(1347).title == "[redacted]"
 
 
 def test_where_nothing_listens_nothing_was_done() -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import EMAIL, Git
-from forge_scene import live_forge
+from forge_scene import judged_forge, live_forge
 from lifeos.core.records import AnyRecord, Closed, Finished, Noted, Resolved, Topic
 from lifeos.core.state import Item, Run
 from lifeos.model import ItemKind, Stage
+from lifeos.process import untraced
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import opened
 from lifeos.tick.context import Limits, World
-from lifeos.tick.loop import Report, Tick
+from lifeos.tick.loop import Tick
+from lifeos.tick.report import Report
 from live_forge import Account, Asked, Forge
 from loop_scene import BACKLOG, NO_SETTINGS, Scene, Settings, begin_scene
 
@@ -41,7 +43,7 @@ class OnForge(Scene):
 
     forge: Forge = field(kw_only=True)
 
-    def tick(self, *_: object, **__: object) -> Report:
+    def tick(self, *_: object, trace: Callable[[str], None] = untraced, **__: object) -> Report:
         """One tick with the app's token."""
         environ = {**os.environ, **self.environ}
         world = World(
@@ -50,8 +52,9 @@ class OnForge(Scene):
             environ=environ,
             progress=self.said.append,
             pause=lambda _tries: None,
+            trace=trace,
         )
-        with Repo.open(self.folder) as repo:
+        with Repo.open(self.folder, trace) as repo:
             return Tick(opened(repo, world, Limits())).run()
 
     @property
@@ -135,10 +138,14 @@ def on_forge(
     backlog: str = BACKLOG,
     approvers: Mapping[str, int] | None = None,
     by: str = APP,
+    judged: bool = False,
 ) -> Iterator[OnForge]:
-    """A forge, and a clone whose rules take merges as approvals. ``by``: whose token lifeos has."""
+    """A forge, and a clone whose rules take merges as approvals. ``by``: whose token lifeos has.
+
+    ``judged``: GitHub's own description judges what is asked and answered.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with live_forge(folder) as forge:
+    with nullcontext(judged_forge(folder)) if judged else live_forge(folder) as forge:
         forge.workflows_may_open = True
         rules = forge_rules(forge, approvers) | dict(settings)
         begun = begin_scene(folder / "clone", rules, backlog=backlog)

@@ -81,3 +81,11 @@ def test_stop_is_over_if_an_approvers_account_took_it_away(
     scene.forge.pusher = scene.forge.who(by)
     scene.tick()
     assert scene.snapshot().stop is not goes
+
+
+def test_the_number_of_the_account_decides(tmp_path: Path) -> None:
+    """The same push, the same names: only the number that the rules give Ann is another."""
+    with on_forge(tmp_path, approvers={"ann": 999, "bob": 102}) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        scene.tick()
+        assert scene.item().kind is ItemKind.COMMANDS

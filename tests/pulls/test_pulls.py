@@ -34,3 +34,44 @@ def test_a_task_lands_by_merges_alone(scene: OnForge, method: str) -> None:
     assert "- [x] **LO-aaaaaa**" in scene.at_hub("BACKLOG.md")
     assert not scene.snapshot().items
     assert scene.hub("for-each-ref", "refs/heads/lifeos/queue", "refs/lifeos/pull") == ""
+
+
+@pytest.mark.parametrize(("writes", "own"), [("direct", True), ("pr", False)])
+def test_where_main_is_written_decides_who_moves_it(tmp_path: Path, writes: str, own: bool) -> None:
+    """Nothing differs but the setting: with ``pr`` nobody but the forge moves main."""
+    with on_forge(tmp_path, {"config.main_writes": writes}) as scene:
+        before = scene.hub("rev-parse", "main")
+        scene.tick()
+        assert (scene.hub("rev-parse", "main") != before) is own
+        scene.merge()
+        scene.tick()
+        moved = [move.kind for move in scene.forge.moved("refs/heads/main")]
+        assert (moved.count("push") > 1) is own
+
+
+def test_all_that_is_asked_and_answered_is_githubs(tmp_path: Path) -> None:
+    """From the first question to the landing, with one closed in vain and one sent back between."""
+    with on_forge(tmp_path, {"config.main_writes": "pr"}, judged=True) as scene:
+        scene.forge.protect("main")
+        scene.tick()
+        scene.forge.close(scene.pull().number, by="adm")
+        scene.tick()
+        assert scene.pull().state == "open"
+        scene.merge()
+        scene.tick()
+        scene.forge.review(scene.pull().number, by="bob", state="CHANGES_REQUESTED", body="no")
+        scene.tick()
+        scene.merge()
+        scene.tick()
+        assert scene.at_hub(WORK) == "hello"
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.PASS]
+        asked = {
+            (method, path.partition("?")[0].rpartition("/")[2])
+            for method, path in scene.forge.asked
+        }
+        assert {
+            ("POST", "pulls"),
+            ("GET", "reviews"),
+            ("GET", "activity"),
+            ("POST", "comments"),
+        } <= asked

@@ -65,9 +65,31 @@ class Hub:
         """How many records of each kind there are."""
         return Counter(record["kind"] for record in self.ledger())
 
-    def wrong(self, tasks: Iterable[str]) -> list[str]:
-        """What is not as it must be when each of these tasks was done, once, by whoever."""
-        found = []
+    def interrupted(self) -> list[str]:
+        """The attempts that were cut off without a result, by run, number and stage."""
+        return [
+            f"{r['run']} {r['n']} ({r['stage']})"
+            for r in self.ledger()
+            if r["kind"] == "finished" and r["facts"]["outcome"] == "interrupted"
+        ]
+
+    def _ended_badly(self, interrupted: int) -> list[str]:
+        """Attempts that did not succeed, apart from at most so many that were interrupted."""
+        found = [
+            f"{(r['run'], r['n'])} at {r['stage']} ended as {r['facts']['outcome']}"
+            for r in self.ledger()
+            if r["kind"] == "finished"
+            and r["facts"]["outcome"] not in ("ok", "accept", "interrupted")
+        ]
+        cut = self.interrupted()
+        return found + ([f"interrupted: {', '.join(cut)}"] if len(cut) > interrupted else [])
+
+    def wrong(self, tasks: Iterable[str], interrupted: int | None = None) -> list[str]:
+        """What is not as it must be when each of these tasks was done, once, by whoever.
+
+        ``interrupted``: every attempt must have succeeded, but so many that may have been cut off.
+        """
+        found = self._ended_badly(interrupted) if interrupted is not None else []
         records = self.ledger()
         opened = Counter(r["run"] for r in records if r["kind"] == "opened")
         of_task = Counter(r["task"] for r in records if r["kind"] == "opened")
@@ -81,6 +103,9 @@ class Hub:
         found += [f"{task} has {of_task[task]} runs" for task in tasks if of_task[task] != 1]
         found += [f"{run} is not closed with a pass" for run in opened if run not in passed]
         found += [f"{key} was finished without a claim" for key in ends if key not in claims]
+        open_ends = Counter(run for run, n in claims if (run, n) not in ends)
+        # A run's landing ends with the run itself.
+        found += [f"{run}: {n} claims without an end" for run, n in open_ends.items() if n != 1]
         backlog = self.git("show", "main:BACKLOG.md")
         found += [f"{task} is not done" for task in tasks if f"- [x] **{task}**" not in backlog]
         landed = self.git("log", "--first-parent", "--format=%s", "main").splitlines()
@@ -149,9 +174,9 @@ def start(project: Project, *args: str, **env: str) -> subprocess.Popen[str]:
     )
 
 
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its exit code, and all it said."""
-    out, err = process.communicate(timeout=LIMIT)
+def end(process: subprocess.Popen[str], limit: float = LIMIT) -> tuple[int, str]:
+    """Its exit code, and all it said. ``limit`` is in seconds."""
+    out, err = process.communicate(timeout=limit)
     assert "Traceback" not in err, err
     return process.returncode, out + err
 

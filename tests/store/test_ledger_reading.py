@@ -14,15 +14,10 @@ from lifeos.core.records import PREFIX, Closed, Noted, Opened, Topic, parse_mess
 from lifeos.core.state import Run, Snapshot
 from lifeos.errors import LedgerBroken
 from lifeos.model import CloseOutcome
+from lifeos.store.endings import closed_path
+from lifeos.store.entries import LOG_FORMAT, parse_entries, read_entries
 from lifeos.store.git import Git, GitError
-from lifeos.store.ledger import (
-    BRANCH,
-    LOG_FORMAT,
-    Ledger,
-    closed_path,
-    parse_entries,
-    read_entries,
-)
+from lifeos.store.ledger import BRANCH, Ledger
 from lifeos.store.repo import Repo
 from lifeos.store.trees import edit
 

@@ -81,8 +81,8 @@ class Reply:
     captured output as it came (foreign, capped), ``stopped`` whether the stop switch ended it.
     ``ran`` are the commands that the agent says it ran, ``risk`` what it holds the task's risk to
     be (it can only raise it), ``wake_after`` the seconds until a refusing provider may be asked
-    again, ``files`` more artifacts by name (a transcript), ``said_cost`` the US dollars that the
-    agent's program says it cost, which is only recorded.
+    again, ``files`` more artifacts by name (a transcript), ``reported`` what the agent's program
+    says it used, which is only recorded: ``usage`` is what was measured.
     """
 
     artifact: str = ""
@@ -95,7 +95,7 @@ class Reply:
     risk: Risk = Risk.LOW
     wake_after: int | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
-    said_cost: float = 0.0
+    reported: Usage = field(default_factory=Usage)
 
 
 class Agent(Protocol):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Generic, TypeVar
 
 from lifeos.agents.program import Call, Program, Ran, Said
 from lifeos.core.prompts import correction
 from lifeos.core.replies import Unfit
-from lifeos.model import FailureClass
+from lifeos.model import FailureClass, Usage
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,14 +48,9 @@ class Asked(Generic[T_co]):
         return tuple(ran for said in self.said for ran in said.ran)
 
     @property
-    def said_cost(self) -> float:
-        """US dollars that all calls cost, as the program says it."""
-        return sum(said.reported.cost for said in self.said)
-
-    @property
-    def seconds(self) -> float:
-        """How long all calls took together."""
-        return sum(said.seconds for said in self.said)
+    def reported(self) -> Usage:
+        """What all calls used, as the program says it."""
+        return reduce(Usage.plus, (said.reported for said in self.said), Usage())
 
     @property
     def log(self) -> bytes:

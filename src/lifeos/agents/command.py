@@ -32,7 +32,7 @@ from lifeos.process import Ended
 from lifeos.sandbox import Mount, python_tools
 
 PROMPT = "/run/lifeos/prompt.md"
-NO_KEY = "none-needed"
+DUMMY_KEY = "none-needed"
 LONGEST_ANSWER = 200_000
 """Bytes of the file with its last message that are read."""
 LAST_CHARACTERS = 500
@@ -44,17 +44,8 @@ _WITH_ANSWER = (
     'sh -c "$1"; status=$?; printf "\\n%s\\n" "$2"; '
     'head -c "$4" -- "$HOME/$3" 2>/dev/null; exit $status'
 )
-_OWN = ("LIFEOS_PROMPT", "LIFEOS_MODEL_URL", "LIFEOS_MODEL", "LIFEOS_MODEL_KEY")
-_STOPS = {
-    "requests": FailureClass.BUDGET_EXCEEDED,
-    "tokens": FailureClass.BUDGET_EXCEEDED,
-    "cost": FailureClass.BUDGET_EXCEEDED,
-    "repeats": FailureClass.TOOL_ERROR,
-    "quota": FailureClass.QUOTA,
-    "config": FailureClass.CONFIG_ERROR,
-    "price": FailureClass.CONFIG_ERROR,
-}
-"""What each reason of the meter is counted as; one that is not here, as ``unknown``."""
+PROVIDED = ("LIFEOS_PROMPT", "LIFEOS_MODEL_URL", "LIFEOS_MODEL", "LIFEOS_MODEL_KEY")
+"""The variables of lifeos that a command line finds, and that its settings may name."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +68,9 @@ class Command:
                 return Problem(Place(_CONFIG), f"command.tools: {folder} {wrong}", fix)
         for name, value in self.settings.environment.items():
             for used in _VARIABLE.findall(value):
-                if used not in _OWN:
+                if used not in PROVIDED:
                     text = f"command.environment.{name}: there is no ${{{used}}}"
-                    return Problem(Place(_CONFIG), text, f"use one of {', '.join(_OWN)}")
+                    return Problem(Place(_CONFIG), text, f"use one of {', '.join(PROVIDED)}")
         return None
 
     def call(self, call: Call) -> Said:
@@ -127,7 +118,7 @@ class Command:
             "LIFEOS_PROMPT": PROMPT,
             "LIFEOS_MODEL_URL": f"http://127.0.0.1:{inside.PORT}/v1",
             "LIFEOS_MODEL": call.model.id,
-            "LIFEOS_MODEL_KEY": NO_KEY,
+            "LIFEOS_MODEL_KEY": DUMMY_KEY,
         }
         filled = {
             name: _VARIABLE.sub(lambda match: own[match[1]], value)
@@ -147,7 +138,7 @@ class Command:
             failure=failure,
             message=message,
             log=_log(output, errors, call.limits.output_kb * 1024),
-            reported=Usage(seconds=ended.seconds, cost=self._cost(output)),
+            reported=Usage(cost=self._cost(output)),
             stopped=stopped,
             wake_after=call.door.meter.wake_after if failure is FailureClass.QUOTA else None,
             seconds=ended.seconds,
@@ -202,7 +193,7 @@ def _ended_by(call: Call, ended: Ended, watch: _Watch) -> tuple[FailureClass, st
     if watch.person:
         return FailureClass.INTERRUPTED, "stopped by the stop switch"
     if meter.stop:
-        return _STOPS.get(meter.stop, FailureClass.UNKNOWN), meter.message or meter.stop
+        return meter.stop.failure, meter.message
     if watch.silent:
         seconds = call.agent_limits.silence
         return FailureClass.TIMEOUT, f"the agent gave no sign of life for {seconds} seconds"

@@ -28,7 +28,7 @@ from lifeos.agents.opencode_install import Found, find, ripgrep
 from lifeos.agents.program import Call, Ran, Said
 from lifeos.core.opencode_events import Event, Finish, Stream, Tool, outcome
 from lifeos.core.policy.models import Model, Wire
-from lifeos.core.toolwords import one_line
+from lifeos.core.toolwords import printable
 from lifeos.errors import Problem, UsageError
 from lifeos.model import FailureClass, Usage
 from lifeos.process import Ended
@@ -48,14 +48,6 @@ _SWITCHES = (
     "LSP_DOWNLOAD", "MODELS_FETCH", "PROJECT_CONFIG", "SHARE",
 )  # fmt: skip
 _KINDS = {Wire.CHAT: "@ai-sdk/openai-compatible", Wire.MESSAGES: "@ai-sdk/anthropic"}
-_METER = {
-    "requests": FailureClass.BUDGET_EXCEEDED,
-    "tokens": FailureClass.BUDGET_EXCEEDED,
-    "cost": FailureClass.BUDGET_EXCEEDED,
-    "quota": FailureClass.QUOTA,
-    "config": FailureClass.CONFIG_ERROR,
-    "price": FailureClass.CONFIG_ERROR,
-}
 
 
 @dataclass(frozen=True)
@@ -219,7 +211,7 @@ def _masks(call: Call, scratch: Path) -> Iterator[Mount]:
 
 def _run(call: Call, watch: Watch, kit: _Kit) -> Ended:
     command = (PROGRAM, "run", "--format", "json", "--agent", "build", "--title")
-    title = one_line(call.title.lstrip("-")) or "task"
+    title = printable(call.title.lstrip("-")) or "task"
     return call.sandbox.run(
         inside.argv((*command, title), stdin=PROMPT, errors_last=True),
         folder=call.folder,
@@ -332,12 +324,7 @@ def _said(call: Call, watch: Watch, ended: Ended) -> Said:
         ran=tuple(
             Ran(tool.command, tool.status, tool.seconds, tool.denied) for tool in stream.commands
         ),
-        reported=Usage(
-            seconds=ended.seconds,
-            tokens=stream.tokens,
-            cost=stream.cost,
-            requests=stream.steps,
-        ),
+        reported=Usage(tokens=stream.tokens, cost=stream.cost, requests=stream.steps),
         stopped=watch.why == "stopped",
         wake_after=meter.wake_after if failure is FailureClass.QUOTA else None,
         seconds=ended.seconds,
@@ -350,8 +337,7 @@ def _judged(call: Call, watch: Watch, ended: Ended) -> tuple[FailureClass | None
     if watch.why == "stopped":
         return FailureClass.INTERRUPTED, "the agent was stopped"
     if meter.stop:
-        message = meter.message or f"the model may not be asked any more: {meter.stop}"
-        return _METER.get(meter.stop, FailureClass.TOOL_ERROR), message
+        return meter.stop.failure, meter.message
     if ended.timed_out:
         text = f"the agent was not done after {call.limits.seconds} seconds"
         return FailureClass.TIMEOUT, text

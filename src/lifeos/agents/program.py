@@ -60,8 +60,9 @@ class Call:
 class Said:
     """What a program left. ``text`` is its last message; ``failure`` None: it says that it is done.
 
-    ``log`` is its raw output (foreign, capped), ``reported`` what it says it used (the meter of the
-    door is what counts), ``wake_after`` seconds to wait where the provider refuses for now.
+    ``log`` is its raw output (foreign, capped), ``reported`` the tokens, cost and requests that it
+    says it used (only recorded: the meter of the door is what counts), ``wake_after`` seconds to
+    wait where the provider refuses for now.
     """
 
     text: str = ""

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "revert": "Take a landed run back.",
     "stop": "Set the kill switch.",
     "resume": "Take the kill switch away.",
+    "digest": "The daily sum: what waits, landed, blocked, was spent.",
     "log": "The story of the project, one line a transition.",
     "show": "One run, task, item or attempt in detail.",
     "verify": "Replay the ledger and check what it claims.",

@@ -16,7 +16,7 @@ from lifeos.errors import Exit, LifeosError, NotAuthorised, UsageError
 from lifeos.model import Decision, Frozen, ItemKind, Trust
 
 if TYPE_CHECKING:
-    from lifeos.core.decide import Answer
+    from lifeos.core.facts import Answer
     from lifeos.core.state import Item
     from lifeos.store.trees import Edit
     from lifeos.tick.context import Context

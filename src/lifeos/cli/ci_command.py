@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lifeos.cli.ci_telling import tell_more, telling
 from lifeos.cli.frame import Json, frame_of, progress, show, show_json
 from lifeos.core.ciformat import MAX_CLAIM, MOST_JOBS, line_of, read_claim
 from lifeos.errors import Exit, UsageError
@@ -15,7 +16,7 @@ from lifeos.model import CloseOutcome, Frozen, Stage
 
 if TYPE_CHECKING:
     from lifeos.tick.context import World
-    from lifeos.tick.loop import Report
+    from lifeos.tick.report import Report
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -73,16 +74,20 @@ def claim(
     """Reconcile like a tick, claim what may run side by side, print it as a matrix."""
     from lifeos.tick.begin import opened
     from lifeos.tick.ci_claim import Claiming, tell_workflow, write_claims
+    from lifeos.tick.telling import begin, tell
 
     world = _world()
-    with frame_of(context).repo(world.trace) as repo:
-        batch = Claiming(opened(repo, world), most).batch()
-    write_claims(out, batch.claims)
-    target = os.environ.get("GITHUB_OUTPUT", "")
-    if target:
-        tell_workflow(target, batch.matrix)
+    with telling(os.environ) as page, frame_of(context).repo(world.trace) as repo:
+        ctx = opened(repo, world)
+        begun = begin(ctx)
+        batch = Claiming(ctx, most).batch()
+        write_claims(out, batch.claims)  # first: they have to be carried out whatever else happens
+        if target := os.environ.get("GITHUB_OUTPUT", ""):
+            tell_workflow(target, batch.claims)
+        untold = tell(ctx, begun).problems
+        page.show(repo, "claim", batch.report, f"claimed {len(batch.claims)} attempts")
     typer.echo(line_of(batch.matrix))
-    _tell(batch.report)
+    _tell(batch.report, untold)
     # What was claimed is to be carried out, whatever else there is to say.
     return Exit.OK if batch.claims else _code(batch.report)
 
@@ -106,7 +111,7 @@ def attempt(
         ) from None
     claimed = read_claim(data)
     world = _world()
-    with frame_of(context).repo(world.trace) as repo:
+    with telling(os.environ), frame_of(context).repo(world.trace) as repo:
         facts = carry(repo, world, claimed, out)
     told = CiAttemptData(
         run=claimed.run,
@@ -135,7 +140,7 @@ def check(
     from lifeos.tick.ci_check import check as run_check
 
     world = _world()
-    with frame_of(context).repo(world.trace) as repo:
+    with telling(os.environ), frame_of(context).repo(world.trace) as repo:
         report = run_check(repo, world, bundle, out)
     found = report.evidence
     red = [each.name for each in found.report.results if not each.passed]
@@ -166,18 +171,24 @@ def collect(
     ],
     json: Json = False,
 ) -> int:
-    """Validate bundles as hostile input, judge, record and land. Runs nothing but git."""
+    """Validate bundles as hostile input, judge, record and land.
+
+    Runs nothing but git, and what the adopted `notify:` names.
+    """
     from lifeos.core.state import RunStatus
     from lifeos.tick.begin import attached
     from lifeos.tick.ci_collect import Collecting, read_given
+    from lifeos.tick.telling import begin, tell
 
     world = _world()
-    with frame_of(context).repo(world.trace) as repo:
+    with telling(os.environ) as page, frame_of(context).repo(world.trace) as repo:
         ctx = attached(repo, world)
         if ctx is None:
             raise UsageError("there is no ledger here yet", "lifeos ci claim begins it")
+        begun = begin(ctx)
         collecting = Collecting(ctx, read_given(folders))
         report, refused = collecting.collected()
+        untold = tell(ctx, begun).problems
         snapshot = ctx.ledger.snapshot
         told = CiCollectData(
             recorded=collecting.recorded,
@@ -189,11 +200,14 @@ def collect(
             ledger=ctx.ledger.tip,
             main=report.main,
         )
+        did = f"recorded {told.recorded} results"
+        page.show(repo, "collect", report, did, [f"{r.folder}: {r.why}" for r in refused])
+        tell_more(os.environ.get("GITHUB_OUTPUT", ""), more=told.recorded > 0)
     if json:
         show_json("ci-collect", told)
     else:
         show(_lines(told))
-    _tell(report)
+    _tell(report, untold)
     code = _code(report)
     return Exit.FAILED if refused and code == Exit.OK else code
 
@@ -215,9 +229,10 @@ def _world() -> World:
     return WorldClass(progress=progress)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: Report, untold: tuple[str, ...]) -> None:
     """What stands in the way, on standard error: standard output is data."""
-    for line in (*report.in_the_way, *report.refusals, *map(str, report.problems), *report.resting):
+    problems = map(str, report.problems)
+    for line in (*report.in_the_way, *report.refusals, *problems, *report.resting, *untold):
         progress(line)
 
 

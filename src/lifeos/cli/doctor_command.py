@@ -39,7 +39,7 @@ def command(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Check git, sandbox, identity, models, forge and leftovers; exit 1 on a failure.
+    """Check git, sandbox, identity, models, forge, notices and leftovers; exit 1 on a failure.
 
     Each model that an agent uses gets one call of a few tokens, and the forge is asked what it
     really enforces, unless `--offline`. Files are checked by `lifeos validate`, history by
@@ -86,7 +86,13 @@ def _summary(lines: tuple[Line, ...]) -> int:
 
 def examine(frame: Frame, *, offline: bool) -> Iterator[Line]:
     """Everything looked at, one line each, in the order in which it should be mended."""
-    from lifeos.cli import health_forge, health_machine, health_models, health_repo
+    from lifeos.cli import (
+        health_forge,
+        health_machine,
+        health_models,
+        health_notices,
+        health_repo,
+    )
 
     yield from health_machine.programs()
     try:
@@ -106,6 +112,7 @@ def examine(frame: Frame, *, offline: bool) -> Iterator[Line]:
             yield from health_repo.remote(repo, rules, offline=offline)
             yield from health_machine.trust(rules, has_remote=_has_remote(repo))
             yield from health_forge.forge(repo, rules, os.environ, offline=offline)
+            yield from health_notices.notices(repo, rules, os.environ)
         yield from health_machine.leftovers(repo)
         yield health_machine.disk(repo)
 

@@ -28,7 +28,7 @@ def forge(
     repo: Repo, rules: Governance, environ: Mapping[str, str], *, offline: bool
 ) -> Iterator[Line]:
     """Everything about the forge that the rules name; nothing where they name none."""
-    from lifeos.cli.health_workflows import workflows
+    from lifeos.cli.health_workflows import generated, workflows
 
     settings = rules.config.forge
     if settings.kind is ForgeKind.NONE:
@@ -49,6 +49,7 @@ def forge(
     else:
         yield from _asked(rules, name, environ)
     yield from workflows(repo, rules)
+    yield from generated(repo, rules)
     yield _own(rules)
 
 
@@ -102,7 +103,7 @@ def _about(rules: Governance, there: Forge) -> Iterator[Line]:
         yield _whose(rules, identity)
     yield from _rights(repository, identity)
     yield from branches(rules, there)
-    yield from _ci(there, by_merge=rules.approvals.trust is Trust.MERGE)
+    yield from _ci(rules, there)
 
 
 def _seen(name: str, ask: Callable[[], Seen]) -> tuple[Seen | None, Line | None]:
@@ -178,12 +179,12 @@ def _rights(repository: Repository, identity: Identity | None) -> Iterator[Line]
         yield ok("rights", "it may push, and not administer")
 
 
-def _ci(there: Forge, *, by_merge: bool) -> Iterator[Line]:
+def _ci(rules: Governance, there: Forge) -> Iterator[Line]:
     actions, line = _seen("actions", there.actions)
     if line is not None:
         yield line
     if actions is not None:
-        yield from _actions(actions, by_merge=by_merge)
+        yield from _actions(actions, by_merge=rules.approvals.trust is Trust.MERGE)
         if not actions.enabled:
             return
     found, line = _seen("secrets", there.environments)
@@ -191,6 +192,7 @@ def _ci(there: Forge, *, by_merge: bool) -> Iterator[Line]:
         yield line
     elif found is not None:
         yield _environments(found)
+        yield from _not_there(rules, {each.name for each in found})
 
 
 def _actions(actions: Actions, *, by_merge: bool) -> Iterator[Line]:
@@ -215,6 +217,17 @@ def _actions(actions: Actions, *, by_merge: bool) -> Iterator[Line]:
     else:
         said = f"workflows cannot open pull requests; an app's token can, or {_GENERAL}: {allow!r}"
         yield ok("actions", said)
+
+
+def _not_there(rules: Governance, found: set[str]) -> Iterator[Line]:
+    """The environments that the workflow of these rules takes its secrets from, and lacks."""
+    from lifeos.core.workflows import wishes_of
+
+    for name, secrets in wishes_of(rules.config, rules.loop).environments.items():
+        if name not in found:
+            said = f"there is no environment {name}: the workflow finds no {', '.join(secrets)}"
+            place = f"Settings > Environments > New environment {name}: Deployment branches:"
+            yield warn("secrets", said, f"{place} Selected branches, main alone; then the secrets")
 
 
 def _environments(found: tuple[Environment, ...]) -> Line:

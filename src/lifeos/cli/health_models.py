@@ -150,21 +150,13 @@ def _answered(rules: Governance, route: Route, key: str) -> Line:
 def _independence(rules: Governance) -> Line:
     """Whether a grave change can have a reviewer of another model family than its builder's."""
     from lifeos.core.council import Header
-    from lifeos.core.hearing import NEXT_INDEPENDENT, not_independent
+    from lifeos.core.hearing import NEXT_INDEPENDENT, not_independent, seated
     from lifeos.core.policy.council import Touch
-    from lifeos.core.review import Sitter
     from lifeos.model import Mode
 
     config, council = rules.config, rules.council
-    names = {
-        seat: council.seats.get(seat, config.roles.review) for seat in council.modes.seats(Mode.M2)
-    }
-    found = {seat: config.models[name] for seat, name in names.items()}
-    sitters = {
-        seat: Sitter(name=names[seat], provider=model.provider, model=model.id, family=model.family)
-        for seat, model in found.items()
-    }
-    families = ", ".join(sorted({model.family or "unknown" for model in found.values()}))
+    sitters = seated(council.modes.seats(Mode.M2), council, config)
+    families = ", ".join(sorted({sitter.family or "unknown" for sitter in sitters.values()}))
     builder = config.models[config.roles.build].family if config.agents.build.modelled else None
     problem = not_independent(Header(touches=(Touch.GOVERNANCE,)), sitters, builder)
     if not problem:

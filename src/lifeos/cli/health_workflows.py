@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifeos.cli.health import Line, ok, warn
 from lifeos.cli.health_branches import QUEUE
+from lifeos.core.codeowners import MENDING
 
 if TYPE_CHECKING:
     from lifeos.core.policy import Governance
@@ -46,15 +47,64 @@ def workflows(repo: Repo, rules: Governance) -> Iterator[Line]:
         yield ok("workflows", "none on main")
 
 
+def generated(repo: Repo, rules: Governance) -> Iterator[Line]:
+    """What `lifeos init --github` writes, beside what these rules would have written; on main."""
+    from lifeos.cli.init_github import workflow_of
+    from lifeos.core.workflows import LOCK, WORKFLOW, Standing, standing
+    from lifeos.tick.reading import read_file
+
+    tree = _tree(repo, rules)
+    if tree is None:
+        return
+    there = read_file(repo, tree, WORKFLOW)
+    text = there.decode("utf-8", "replace") if there is not None else None
+    wanted = workflow_of(rules.config, rules.loop)
+    match standing(text, wanted):
+        case Standing.MISSING:
+            yield ok("workflow", "lifeos's own is not on main; lifeos init --github writes one")
+            return
+        case Standing.CURRENT:
+            yield ok("workflow", f"{WORKFLOW} is as these rules want it")
+        case Standing.OLDER:
+            said = f"{WORKFLOW} was written for other rules, or by another version"
+            yield warn("workflow", said, MENDING)
+        case Standing.EDITED:
+            said = f"{WORKFLOW} was edited: lifeos does not know what it does, and leaves it alone"
+            yield warn("workflow", said, f"look at it; or remove it, then {MENDING}")
+    lock = read_file(repo, tree, LOCK)
+    if lock is None or b"\nlifeos" not in lock:
+        said = f"{LOCK} does not name lifeos by its digest: the workflow installs nothing"
+        yield warn("workflow", said, f"{MENDING} --lifeos-hash SHA256")
+    yield from _owners(repo, tree, rules)
+
+
+def _owners(repo: Repo, tree: str, rules: Governance) -> Iterator[Line]:
+    """Whether CODEOWNERS on main names the approvers of these rules."""
+    from lifeos.core.codeowners import PLACES, drift, place_of
+    from lifeos.tick.reading import read_file
+
+    found = {place: data for place in PLACES if (data := read_file(repo, tree, place)) is not None}
+    place = place_of(found)
+    text = found[place].decode("utf-8", "replace") if place in found else None
+    if wrong := drift(text, rules.approvals.approvers, place):
+        yield warn("codeowners", f"{place}: {wrong}", MENDING)
+
+
+def _tree(repo: Repo, rules: Governance) -> str | None:
+    from lifeos.tick.reading import main_at
+
+    commit = repo.refs.read(f"refs/heads/{rules.config.main}")
+    return main_at(repo, commit).tree if commit else None
+
+
 def _files(repo: Repo, rules: Governance) -> Iterator[tuple[str, bytes]]:
     """The workflow files of main's commit, by path."""
     from lifeos.store.trees import lookup, read_tree
-    from lifeos.tick.reading import main_at, read_file
+    from lifeos.tick.reading import read_file
 
-    commit = repo.refs.read(f"refs/heads/{rules.config.main}")
-    if commit is None:
+    tree = _tree(repo, rules)
+    if tree is None:
         return
-    tree = main_at(repo, commit).tree
     folder = lookup(repo.objects, tree, _FOLDER)
     if folder is None or folder.mode != "040000":
         return

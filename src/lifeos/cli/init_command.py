@@ -14,17 +14,22 @@ from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
 
 if TYPE_CHECKING:
-    from lifeos.initial import Proposal
+    from lifeos.initial import Hosted, Proposal
     from lifeos.store.repo import Repo
 
 CONFIG = ".lifeos/config.yaml"
 
 
 class InitData(Frozen):
-    """``lifeos.init/v1``: what was written, what was there already, and the commit."""
+    """``lifeos.init/v1``: what was written, what was there already, and the commit.
+
+    ``updated`` are files of lifeos's that were there and not edited; ``by_hand`` is left to do.
+    """
 
     written: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()  # checks that cannot run here: written as comments
     commit: str | None = None
     dry_run: bool = False
@@ -38,36 +43,40 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
     ] = False,
+    github: Annotated[
+        bool, typer.Option("--github", help="Write the workflow for GitHub Actions, too.")
+    ] = False,
+    lifeos_hash: Annotated[
+        str, typer.Option(help="SHA-256 of lifeos's wheel, for the lock.", metavar="SHA256")
+    ] = "",
+    login: Annotated[
+        str, typer.Option(help="Your account's name on GitHub.", metavar="LOGIN")
+    ] = "",
+    forge_id: Annotated[
+        int, typer.Option(min=0, help="Your account's number: your merges are answers.")
+    ] = 0,
     json: Json = False,
 ) -> int:
     """Write the default governance and a first backlog; keeps every file that is there."""
-    from lifeos.store.person import commit_files, identity
+    from lifeos.cli import init_github
+    from lifeos.store.person import identity
 
-    repo = frame_of(context).repo()
-    with repo:
-        root = repo.work_tree
-        if root is None:
-            raise UsageError("this repository has no work tree", "run lifeos init in a clone")
-        if repo.refs.read("refs/heads/lifeos"):
-            raise UsageError(
-                "a branch named lifeos is in the way of lifeos/ledger",
-                "git branch -m lifeos something-else",
-            )
-        name, email = identity(repo)
+    if not github and (lifeos_hash or login or forge_id):
+        raise UsageError("that is only for --github", "lifeos init --github")
+    with frame_of(context).repo() as repo:
+        root = _root(repo)
         proposal = _proposal(repo, root)
-        files = _files(repo, name, email, proposal)
-        missing = {path: text for path, text in files.items() if not (root / path).exists()}
-        made = None
-        if not dry_run:
-            for path, content in missing.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_bytes(content)
-            if commit:
-                made = commit_files(repo, tuple(files), "Let lifeos build what BACKLOG.md asks for")
+        hosted = init_github.hosted(repo, login, forge_id) if github else None
+        files = _files(repo, *identity(repo), proposal, hosted)
+        more = init_github.plan(repo, root, files, lifeos_hash) if github else init_github.NOTHING
+        write = {path: text for path, text in files.items() if not (root / path).exists()}
+        made = _write(repo, root, {**write, **more.files}, (*files, *more.files), dry_run, commit)
     data = InitData(
-        written=tuple(missing),
-        kept=tuple(path for path in files if path not in missing),
-        disabled=tuple(check.run for check in proposal.disabled if CONFIG in missing),
+        written=tuple(path for path in (*write, *more.files) if path not in more.updated),
+        updated=more.updated,
+        kept=(*(path for path in files if path not in write), *more.kept),
+        by_hand=more.by_hand,
+        disabled=tuple(check.run for check in proposal.disabled if CONFIG in write),
         commit=made,
         dry_run=dry_run,
     )
@@ -78,12 +87,45 @@ def command(
     return Exit.OK
 
 
-def _files(repo: Repo, name: str, email: str, proposal: Proposal) -> Mapping[str, bytes]:
+def _root(repo: Repo) -> Path:
+    if repo.work_tree is None:
+        raise UsageError("this repository has no work tree", "run lifeos init in a clone")
+    if repo.refs.read("refs/heads/lifeos"):
+        raise UsageError(
+            "a branch named lifeos is in the way of lifeos/ledger",
+            "git branch -m lifeos something-else",
+        )
+    return repo.work_tree
+
+
+def _write(
+    repo: Repo,
+    root: Path,
+    write: Mapping[str, bytes],
+    commit_too: tuple[str, ...],
+    dry_run: bool,
+    commit: bool,
+) -> str | None:
+    """Write the files, and commit them if that is wanted. The commit."""
+    from lifeos.store.person import commit_files
+
+    if dry_run:
+        return None
+    for path, content in write.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    message = "Let lifeos build what BACKLOG.md asks for"
+    return commit_files(repo, commit_too, message) if commit else None
+
+
+def _files(
+    repo: Repo, name: str, email: str, proposal: Proposal, hosted: Hosted | None
+) -> Mapping[str, bytes]:
     from lifeos.initial import render_init
 
     head = repo.refs.head() or "refs/heads/main"
     branch = head.removeprefix("refs/heads/")
-    return render_init(name, email, branch, proposal.checks, proposal.disabled)
+    return render_init(name, email, branch, proposal.checks, proposal.disabled, hosted)
 
 
 def _proposal(repo: Repo, root: Path) -> Proposal:
@@ -113,6 +155,8 @@ def _tracked(repo: Repo, root: Path) -> list[str]:
 def _text(data: InitData) -> str:
     verb = "would write" if data.dry_run else "wrote"
     lines = [f"{verb} {path}" for path in data.written]
+    verb = "would update" if data.dry_run else "updated"
+    lines += [f"{verb} {path}" for path in data.updated]
     lines += [f"kept {path}" for path in data.kept]
     for run in data.disabled:
         lines.append(f"a check is only a comment in {CONFIG}: {run}")
@@ -120,7 +164,16 @@ def _text(data: InitData) -> str:
         lines.append(f"  fix: install it there, then take the comment signs off; {CONFIG} says how")
     if data.commit:
         lines.append(f"committed {data.commit[:12]}")
-        lines.append("next: write tasks into BACKLOG.md, commit them, then lifeos tick")
-    elif not data.dry_run:
-        lines.append("next: look at the files, commit them, then lifeos tick")
+    if data.by_hand:
+        lines += ["by hand:", *(f"  {n}. {one}" for n, one in enumerate(data.by_hand, 1))]
+    if not data.dry_run:
+        lines.append(f"next: {_next(data)}")
     return "\n".join(lines)
+
+
+def _next(data: InitData) -> str:
+    first = [] if data.commit else ["look at the files", "commit them"]
+    if data.by_hand:
+        return ", ".join([*first, "push", "do what stands above", "then lifeos doctor"])
+    tasks = ["write tasks into BACKLOG.md", "commit them"] if data.commit else first
+    return ", ".join([*tasks, "then lifeos tick"])

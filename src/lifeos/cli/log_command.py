@@ -16,7 +16,8 @@ from lifeos.model import Frozen
 
 if TYPE_CHECKING:
     from lifeos.core.records import AnyRecord
-    from lifeos.store.ledger import Entry, Ledger
+    from lifeos.store.entries import Entry
+    from lifeos.store.ledger import Ledger
 
 DEFAULT = 30
 _SHORT = 7

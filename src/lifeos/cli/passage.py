@@ -20,7 +20,8 @@ from lifeos.core.records import (
 from lifeos.model import Decision, Frozen, ItemKind, Stage, Usage
 
 if TYPE_CHECKING:
-    from lifeos.store.ledger import Entry, Ledger
+    from lifeos.store.entries import Entry
+    from lifeos.store.ledger import Ledger
 
 
 class AttemptData(Frozen):
@@ -274,7 +275,9 @@ def task_text(ledger: Ledger, passage: Passage) -> str:
 
 def packet_place(ledger: Ledger, passage: Passage) -> str:
     """Where the packet is, as git names it; '' before there is one."""
-    from lifeos.store.ledger import BRANCH, attempt_path, packet_path
+    from lifeos.store.endings import packet_path
+    from lifeos.store.entries import attempt_path
+    from lifeos.store.ledger import BRANCH
     from lifeos.store.trees import lookup
 
     short = BRANCH.removeprefix("refs/heads/")

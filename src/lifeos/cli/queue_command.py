@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lifeos.cli.here import Here
-    from lifeos.core.decide import Answer
+    from lifeos.core.facts import Answer
     from lifeos.core.state import Item
     from lifeos.tick.context import Context
 

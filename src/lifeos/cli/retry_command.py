@@ -1,4 +1,4 @@
-"""``lifeos retry``: let a task that ended be tried again.
+"""``lifeos retry``: let a task that ended be tried again, or a run that waits go on at once.
 
 Who may: whoever can write the ledger, which on one person's machine is whoever works there, and
 with a remote whoever may push to it. It needs no approver, because it opens no gate: the new run
@@ -22,7 +22,8 @@ from lifeos.tick.reading import main_at
 
 if TYPE_CHECKING:
     from lifeos.core.backlog.entry import Task
-    from lifeos.store.ledger import Ended
+    from lifeos.core.state import Run
+    from lifeos.store.endings import Ended
     from lifeos.tick.context import Context
 
 
@@ -42,12 +43,15 @@ _NEEDED = {
 
 
 class RetryData(Frozen):
-    """``lifeos.retry/v1``. ``ended`` is the run that is tried again; ``record`` None: a dry run."""
+    """``lifeos.retry/v1``. ``ended`` is the run that is tried again; ``record`` None: a dry run.
+
+    ``outcome`` None: that run is open, was paused, and goes on.
+    """
 
     task: str
     title: str
     ended: str
-    outcome: CloseOutcome
+    outcome: CloseOutcome | None
     start: Stage
     record: str | None
 
@@ -65,31 +69,77 @@ def command(
 ) -> int:
     """Let the next tick open a new run for a task whose last run ended, or whose box is open again.
 
+    A run that is paused (a provider refused, main itself failed) goes on at the next tick instead.
     Whoever can write the ledger may do this: the new run meets the same rules and checkpoints.
     """
     ctx = frame_of(context).context()
     with ctx.repo:
         here = Here(ctx.repo, ctx.ledger, ctx.rules, main_at(ctx.repo, ctx.main()))
         found = find_task(here, task)
-        ended = _require_ended(ctx, found)
-        _require_artifacts(ctx, found, ended, start)
-        data = RetryData(
-            task=found.id,
-            title=found.title,
-            ended=ended.run,
-            outcome=ended.outcome,
-            start=Stage(start.value),
-            record=None if dry_run else _record(ctx, found, start),
+        paused = _paused(ctx, found)
+        data = (
+            _woken(ctx, found, paused, dry_run=dry_run)
+            if paused
+            else _tried_again(ctx, found, start, dry_run=dry_run)
         )
     if json:
         show_json("retry", data)
     else:
-        verb = "would be tried" if dry_run else "will be tried"
-        show(
-            f"{data.task} {verb} again from {data.start}: {data.title}\n"
-            f"(its last run {data.ended} ended {data.outcome})\nnext: lifeos tick"
-        )
+        show(_text(data))
     return Exit.OK
+
+
+def _text(data: RetryData) -> str:
+    will = "would" if data.record is None else "will"
+    if data.outcome is None:
+        return (
+            f"{data.task} {will} go on at {data.start} with the next tick: {data.title}\n"
+            f"(its run {data.ended} was paused)\nnext: lifeos tick"
+        )
+    return (
+        f"{data.task} {will} be tried again from {data.start}: {data.title}\n"
+        f"(its last run {data.ended} ended {data.outcome})\nnext: lifeos tick"
+    )
+
+
+def _paused(ctx: Context, task: Task) -> Run | None:
+    """The task's open run, if it waits for a time or for main."""
+    from lifeos.core.state import RunStatus
+
+    run = next((run for run in ctx.ledger.snapshot.runs.values() if run.task == task.id), None)
+    waits = run is not None and run.status is RunStatus.PAUSED
+    return run if waits and run is not None and run.wake and not run.wake.stop else None
+
+
+def _woken(ctx: Context, task: Task, run: Run, *, dry_run: bool) -> RetryData:
+    """Let a paused run go on at once: what it waits for was mended."""
+    from lifeos.core.records import Noted, Topic
+    from lifeos.store.person import identity
+
+    _, who = identity(ctx.repo)
+
+    def record() -> str:
+        at = max(int(ctx.world.clock()), ctx.ledger.snapshot.at)
+        return ctx.ledger.append(Noted(at=at, topic=Topic.WOKEN, run=run.id, who=who))
+
+    noted = None if dry_run else ctx.ledger.in_turn(record)
+    ctx.ledger.save()
+    return RetryData(
+        task=task.id, title=task.title, ended=run.id, outcome=None, start=run.stage, record=noted
+    )
+
+
+def _tried_again(ctx: Context, task: Task, start: Start, *, dry_run: bool) -> RetryData:
+    ended = _require_ended(ctx, task)
+    _require_artifacts(ctx, task, ended, start)
+    return RetryData(
+        task=task.id,
+        title=task.title,
+        ended=ended.run,
+        outcome=ended.outcome,
+        start=Stage(start.value),
+        record=None if dry_run else _record(ctx, task, start),
+    )
 
 
 def _require_ended(ctx: Context, task: Task) -> Ended:

@@ -13,7 +13,8 @@ from lifeos.model import CloseOutcome, Frozen
 
 if TYPE_CHECKING:
     from lifeos.cli.on_main import OnMain
-    from lifeos.store.ledger import Ended, Ledger
+    from lifeos.store.endings import Ended
+    from lifeos.store.ledger import Ledger
     from lifeos.store.trees import Edit
     from lifeos.tick.context import Context
     from lifeos.tick.reading import Main
@@ -101,7 +102,7 @@ def _landed(ledger: Ledger, run: str) -> Ended:
     """How the run ended. Raises ``UsageError`` unless it landed and is not taken back."""
     from lifeos.cli.passage import passage_of
     from lifeos.core.records import Noted, Topic
-    from lifeos.store.ledger import Ended as EndedClass
+    from lifeos.store.endings import Ended as EndedClass
 
     passage = passage_of(ledger, run)
     closed, opened = passage.closed, passage.opened

@@ -18,6 +18,8 @@ OUTPUTS = {
     "ci-attempt": "ci_command:CiAttemptData",
     "ci-check": "ci_command:CiCheckData",
     "ci-collect": "ci_command:CiCollectData",
+    "digest": "digest_command:DigestData",
+    "notice": "digest_command:Notice",
     "log": "log_command:LogData",
     "show": "passage:RunData",
     "show-attempt": "passage:AttemptData",
@@ -44,7 +46,7 @@ OUTPUTS = {
     "revise": "answering:AnswerData",
     "reject": "answering:AnswerData",
 }
-"""Every output that --json can print, and the model behind it."""
+"""Every output that --json can print, what a command gets of `notify:`, and the models behind."""
 
 
 def command(

@@ -226,7 +226,8 @@ def _bytes_of(
 def _artifact(ledger: Ledger, passage: Passage, n: int, name: str) -> bytes:
     """A file that the run or the attempt left; of several the newest. Raises ``UsageError``."""
     from lifeos.cli.passage import attempts_of
-    from lifeos.store.ledger import attempt_path, packet_path
+    from lifeos.store.endings import packet_path
+    from lifeos.store.entries import attempt_path
     from lifeos.tick.past import artifacts_of
     from lifeos.tick.reading import read_file
 

@@ -28,7 +28,9 @@ ENDED = 5
 
 
 class Running(Frozen):
-    """An open run. ``cut_off``: its worker is gone, and the next tick will take it up."""
+    """An open run. ``estimated``: nobody told some of its cost. ``cut_off``: its worker is gone,
+    and the next tick will take it up.
+    """
 
     run: str
     task: str
@@ -37,6 +39,7 @@ class Running(Frozen):
     status: RunStatus
     attempts: int
     cost: float
+    estimated: bool = False
     item: str | None = None
     wake: Wake | None = None
     cut_off: bool = False
@@ -66,10 +69,14 @@ class EndedRun(Frozen):
 
 
 class Money(Frozen):
-    """US dollars spent in this UTC day and month, reserved by open claims, and the limits."""
+    """US dollars spent in this UTC day and month, reserved by open claims, and the limits.
+
+    ``estimated``: some of this month's is what lifeos thinks, since no price is known.
+    """
 
     today: float = 0.0
     month: float = 0.0
+    estimated: bool = False
     reserved: float = 0.0
     today_limit: float
     month_limit: float
@@ -89,6 +96,7 @@ class StatusData(Frozen):
 
     ``main`` is the main that counts; with a remote, its main as this clone last saw it, and
     ``not_pushed`` and ``behind`` are the commits that only this clone's main has, or lacks.
+    ``untold`` is why people could not be told by ``notify:`` when it was last tried.
     """
 
     branch: str
@@ -106,6 +114,7 @@ class StatusData(Frozen):
     spend: Money
     rules: Rules
     uncommitted: Uncommitted
+    untold: tuple[str, ...] = ()
 
 
 def command(
@@ -117,7 +126,7 @@ def command(
 ) -> int:
     """Show what runs, what waits for the CEO, and what is not committed; nothing is changed."""
     with look(frame_of(context)) as here:
-        data = _data(here)
+        data = status_data(here)
     if json:
         show_json("status", data)
     else:
@@ -128,7 +137,8 @@ def command(
     return Exit.WAITING if exit_code and asked else Exit.OK
 
 
-def _data(here: Here) -> StatusData:
+def status_data(here: Here) -> StatusData:
+    """What `lifeos status` shows."""
     ledger = here.ledger
     snapshot = ledger.snapshot if ledger else None
     not_pushed, behind = _apart(here)
@@ -148,7 +158,20 @@ def _data(here: Here) -> StatusData:
         spend=_spend(here),
         rules=_rules(here),
         uncommitted=uncommitted(here),
+        untold=_untold(here),
     )
+
+
+def _untold(here: Here) -> tuple[str, ...]:
+    """Why the channels of the rules that failed last did so."""
+    channels = here.rules.config.notify.channels
+    if not channels:
+        return ()
+    from lifeos.notify import read_note
+
+    note = read_note(here.repo.private_dir)
+    told = note.channels if note else {}
+    return tuple(told[name].problem for name in channels if name in told and told[name].problem)
 
 
 def _apart(here: Here) -> tuple[int, int]:
@@ -196,6 +219,7 @@ def _running(run: Run) -> Running:
         status=run.status,
         attempts=run.attempts,
         cost=run.usage.cost,
+        estimated=run.usage.estimated,
         item=run.item,
         wake=run.wake,
         cut_off=_cut_off(run),
@@ -218,10 +242,11 @@ def _ended(ledger: Ledger) -> Iterator[EndedRun]:
 
     from lifeos.cli.history import recent
     from lifeos.core.records import Closed
+    from lifeos.tick.ended import named
 
     closed = (record for record in recent(ledger) if isinstance(record, Closed))
     for record in islice(closed, ENDED):
-        task, title = _about(ledger, record.run)
+        task, title = named(ledger, record.run)
         yield EndedRun(
             run=record.run,
             task=task,
@@ -230,19 +255,6 @@ def _ended(ledger: Ledger) -> Iterator[EndedRun]:
             landed=record.landed,
             at=record.at,
         )
-
-
-def _about(ledger: Ledger, run: str) -> tuple[str, str]:
-    import json
-
-    from lifeos.store.ledger import packet_path
-
-    data = ledger.read(f"{packet_path(run)}/packet.json")
-    try:
-        said = json.loads(data or b"{}").get("predicate", {})
-    except (ValueError, AttributeError):
-        return "", ""  # a packet that cannot be read is `lifeos verify`'s business
-    return str(said.get("task", "")), str(said.get("title", ""))
 
 
 def _stops(here: Here) -> tuple[str, ...]:
@@ -268,6 +280,7 @@ def _spend(here: Here) -> Money:
     return Money(
         today=spend.day_cost,
         month=spend.month_cost,
+        estimated=spend.month_estimated,
         reserved=snapshot.reserved if snapshot else 0.0,
         today_limit=budgets.cost_per_day,
         month_limit=budgets.cost_per_month,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import table
 from lifeos.cli.moments import ago, span, until
-from lifeos.core.spend import dollars
+from lifeos.core.spend import cost_of, dollars
 from lifeos.core.state import RunStatus, Wake
+from lifeos.model import Usage
 
 if TYPE_CHECKING:
     from lifeos.cli.status_command import Question, Running, StatusData
@@ -23,6 +24,7 @@ def page(data: StatusData, now: float) -> str:
         _ended(data, now),
         _rules(data),
         _uncommitted(data),
+        _untold(data),
         _background(data, now),
         f"next: {_next(data)}",
     ]
@@ -65,7 +67,7 @@ def _runs(data: StatusData, now: float) -> str:
             run.stage.value,
             _standing(run, now),
             str(run.attempts),
-            dollars(run.cost),
+            cost_of(Usage(cost=run.cost, estimated=run.estimated)),
             cell(run.title),
         )
         for run in data.runs
@@ -151,6 +153,13 @@ def _uncommitted(data: StatusData) -> str:
     return f"Does not count yet{on}\n" + _indented("\n".join(lines))
 
 
+def _untold(data: StatusData) -> str:
+    if not data.untold:
+        return ""
+    lines = [f"  {cell(problem, 160)}" for problem in data.untold]
+    return "\n".join(["Nobody could be told (to try it: lifeos digest --send)", *lines])
+
+
 def _background(data: StatusData, now: float) -> str:
     spend = data.spend
     reserved = f", {dollars(spend.reserved)} reserved" if spend.reserved else ""
@@ -171,6 +180,7 @@ def _background(data: StatusData, now: float) -> str:
         )
     elif data.behind:
         remote += f"\n        your {data.branch} is {data.behind} behind: git pull {name}"
+    guess = " (estimated: not every price is known)" if spend.estimated else ""
     return "\n".join(
         [
             f"main    {data.branch} at {data.main[:12]}{remote}",
@@ -178,7 +188,7 @@ def _background(data: StatusData, now: float) -> str:
             f"rules   {data.rules.adopted[:12]}"
             + (", as on main" if data.rules.state == "adopted" else ""),
             f"spent   {dollars(spend.today)} of {dollars(spend.today_limit)} today,"
-            f" {dollars(spend.month)} of {dollars(spend.month_limit)} this month{reserved}",
+            f" {dollars(spend.month)} of {dollars(spend.month_limit)} this month{reserved}{guess}",
         ]
     )
 

@@ -24,7 +24,7 @@ class Ended(Frozen):
 
 
 class TickData(Frozen):
-    """``lifeos.tick/v1``."""
+    """``lifeos.tick/v1``. ``untold``: why people could not be told; no reason to fail."""
 
     opened: tuple[str, ...] = ()
     ended: tuple[Ended, ...] = ()
@@ -37,6 +37,7 @@ class TickData(Frozen):
     main: str = ""
     published: str | None = None
     wake: int | None = None
+    untold: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
 
 
@@ -59,6 +60,8 @@ def command(
     from lifeos.tick.context import quiet as no_progress
     from lifeos.tick.dry import plan
     from lifeos.tick.loop import Tick
+    from lifeos.tick.telling import begin, tell
+    from lifeos.tick.where import not_here
 
     world = World(progress=no_progress if quiet else progress)
     repo = frame_of(context).repo(world.trace)
@@ -69,7 +72,7 @@ def command(
             show("there is no ledger yet: the first tick would begin it")
             return Exit.OK
         ctx = ctx or opened(repo, world, limits)
-        elsewhere = _not_here(ctx)
+        elsewhere = not_here(ctx)
         if elsewhere and not dry_run:
             data = TickData(ledger=ctx.ledger.tip, main=ctx.main())
             return _shown(data, elsewhere, json=json)
@@ -77,7 +80,9 @@ def command(
             ctx = replace(ctx, limits=replace(ctx.limits, task=_id_of(ctx, task)))
         if dry_run:
             return _shown(TickData(plan=plan(ctx)), "", json=json)
+        begun = begin(ctx)
         report = Tick(ctx).run()
+        told = tell(ctx, begun)
         data = TickData(
             opened=tuple(report.opened),
             ended=tuple(Ended(task=t, run=r, outcome=o) for t, r, o in report.ended),
@@ -89,22 +94,13 @@ def command(
             ledger=ctx.ledger.tip,
             main=report.main,
             published=report.published,
-            wake=report.wake,
+            wake=min((at for at in (report.wake, told.wake) if at is not None), default=None),
+            untold=told.problems,
         )
+        for problem in told.problems:
+            progress(problem)
         standing = report.standing(data.waiting)
     return _shown(data, standing, json=json)
-
-
-def _not_here(ctx: Context) -> str:
-    """Why no tick runs on this machine, by the rules; '' where one does."""
-    from lifeos.core.policy import Where
-
-    where = ctx.rules.config.tick.where
-    if where is Where.ANY or (where is Where.CI) is ctx.world.in_ci:
-        return ""
-    this = "this is a CI machine" if ctx.world.in_ci else "this is none (CI=true is not set)"
-    wanted = "only on CI machines" if where is Where.CI else "not on CI machines"
-    return f"ticks run {wanted}, and {this}: `tick.where` in .lifeos/config.yaml"
 
 
 def _id_of(ctx: Context, name: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.core.codeowners import MENDING, PLACES, drift, place_of
 from lifeos.errors import Exit, Place, Problem, UsageError
 from lifeos.model import Frozen
 
 if TYPE_CHECKING:
+    from lifeos.core.policy import Approver
     from lifeos.store.repo import Repo
 
 _BACKLOG = "BACKLOG.md"
@@ -95,6 +98,8 @@ def check(source: str, files: dict[str, bytes | Problem]) -> ValidateData:
         warnings.append(Problem(Place(_BACKLOG), "is missing", fix))
     if loaded.governance is not None:
         warnings += _unwise(loaded.governance.config.checks, loaded.governance.approvals.approvers)
+        warnings += _missing(loaded.governance.config.notify.apprise)
+        warnings += _owners(read, loaded.governance.approvals.approvers)
     return ValidateData(
         good=not errors,
         source=source,
@@ -119,6 +124,24 @@ def _unwise(checks: tuple[object, ...], approvers: tuple[object, ...]) -> list[P
     return found
 
 
+def _missing(apprise: tuple[str, ...]) -> list[Problem]:
+    """What the files need and this machine lacks; another one, where ticks run, may have it."""
+    from lifeos.notify import EXTRA, apprise_is_here
+
+    if not apprise or apprise_is_here():
+        return []
+    said = "`notify.apprise` needs Apprise, which is not installed here: nobody would be told"
+    return [Problem(Place(".lifeos/config.yaml"), said, EXTRA)]
+
+
+def _owners(files: Mapping[str, bytes], approvers: tuple[Approver, ...]) -> list[Problem]:
+    """Whether the code owners that lifeos once wrote are the approvers still."""
+    place = place_of(files)
+    there = files[place].decode("utf-8", "replace") if place in files else None
+    wrong = drift(there, approvers, place)
+    return [Problem(Place(place), wrong, MENDING)] if wrong else []
+
+
 def _shown(problem: Problem) -> ProblemData:
     place = problem.place
     return ProblemData(
@@ -139,9 +162,10 @@ def _committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
         raise UsageError(f"{rev[:80]!r} is no commit here", "git log, git branch show the commits")
     tree = result.out.decode().strip()
     files: dict[str, bytes | Problem] = dict(governance_files(repo, tree))
-    backlog = read_file(repo, tree, _BACKLOG)
-    if backlog is not None:
-        files[_BACKLOG] = backlog
+    for path in (_BACKLOG, *PLACES):
+        data = read_file(repo, tree, path)
+        if data is not None:
+            files[path] = data
     return files
 
 
@@ -151,9 +175,10 @@ def _edited(root: Path) -> dict[str, bytes | Problem]:
 
     found: dict[str, bytes | Problem] = {}
     paths = [path for top in _TOPS for path in sorted((root / top).rglob("*"))]
-    for path in (*paths, root / _BACKLOG):
+    others = (_BACKLOG, *PLACES)
+    for path in (*paths, *(root / name for name in others)):
         name = path.relative_to(root).as_posix()
-        if name != _BACKLOG and not is_governance(name):
+        if name not in others and not is_governance(name):
             continue
         if path.is_symlink():
             problem = Problem(Place(name), "is a link, which lifeos does not follow", "copy it")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import table
-from lifeos.core.spend import dollars
+from lifeos.core.spend import cost_of, dollars
 from lifeos.model import Stage, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def used(usage: Usage) -> str:
     """What it consumed."""
     model = f", {thousands(usage.tokens)} tokens" if usage.tokens else ""
     model += f", {plural(usage.requests, 'request')}" if usage.requests else ""
-    return f"{dollars(usage.cost)}{model}, {usage.seconds:.1f} s of work"
+    return f"{cost_of(usage)}{model}, {usage.seconds:.1f} s of work"
 
 
 def thousands(number: int) -> str:
@@ -204,20 +204,30 @@ def attempt_lines(attempt: AttemptData) -> Iterator[str]:
     work = attempt.work
     if work.calls:
         yield from ("", "calls of models:", *(f"  {line}" for line in calls_lines(work.calls)))
-    if work.agent is not None and work.agent.said_cost:
-        yield f"  the agent's program says that it cost {dollars(work.agent.said_cost)}"
+    if work.agent is not None and (work.agent.said_cost or work.agent.said_tokens):
+        yield f"  {_reported(work.agent)}"
     if work.agent is not None and work.agent.ran:
         ran = work.agent.ran
         yield from ("", f"the agent says that it ran {plural(len(ran), 'command')}:")
         for one in ran[:_RAN]:
             ended = "denied" if one.denied else f"exit {one.status}"
-            yield f"  {ended if one.denied or one.status is not None else '-':<8}  " + cell(
-                one.command, WIDTH - 12
+            took = "" if one.seconds is None else f"  ({one.seconds:.1f} s)"
+            yield f"  {ended if one.denied or one.status is not None else '-':<8}  " + (
+                cell(one.command, WIDTH - 12 - len(took)) + took
             )
         if len(ran) > _RAN:
             yield f"  ... ({len(ran) - _RAN} more in agent.json)"
     if work.review is not None:
         yield from _review_lines(work.review)
+
+
+def _reported(agent: AgentFacts) -> str:
+    """What the program says it used, which counts for nothing."""
+    said = f"the agent's program says that it cost {dollars(agent.said_cost)}"
+    if not agent.said_tokens:
+        return said
+    tokens = plural(agent.said_tokens, "token")
+    return f"{said}, for {tokens} in {plural(agent.said_requests, 'request')}"
 
 
 def _review_lines(review: ReviewData) -> Iterator[str]:

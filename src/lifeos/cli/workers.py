@@ -91,7 +91,7 @@ def work_of(ledger: Ledger, passage: Passage, attempt: AttemptData) -> WorkData:
 def _read(
     ledger: Ledger, passage: Passage, attempt: AttemptData, name: str, kind: TypeAdapter[_Value]
 ) -> _Value | None:
-    from lifeos.store.ledger import attempt_path
+    from lifeos.store.entries import attempt_path
     from lifeos.tick.reading import read_file
 
     if name not in attempt.artifacts:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifeos.core.answers import QUEUE, AnswerFile, Refusal, answer_path
-from lifeos.core.decide import Answer
+from lifeos.core.facts import Answer
 from lifeos.core.pinned import same_address
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item

@@ -76,6 +76,12 @@ def line_of(matrix: Matrix) -> str:
     return json.dumps(matrix.model_dump(mode="json"), separators=(",", ":"), ensure_ascii=True)
 
 
+def line_of_claims(claims: Iterable[ClaimFile]) -> str:
+    """The claim files by their names, in one line of plain ASCII."""
+    files = {claim.name: claim.model_dump(mode="json") for claim in claims}
+    return json.dumps(files, separators=(",", ":"), ensure_ascii=True)
+
+
 def read_claim(data: bytes) -> ClaimFile:
     """The claim in a file. Raises ``UsageError`` by name."""
     try:

@@ -114,6 +114,28 @@ def measure(
     return raised(header, _of_risk(risk)).model_copy(update={"aur_type": aur_type})
 
 
+def at_least(task_tags: Iterable[str], scope: Sequence[str], council: Council) -> Header:
+    """What every change within this scope touches, and whether all of it is safety critical.
+
+    Nothing else of this header is known before there is a change.
+    """
+    tags = set(task_tags)
+    header = _said(_HARMLESS, [rule for rule in council.classify if set(rule.tags) & tags])
+    parts = []
+    for pattern in scope:
+        around = [r for r in council.classify if any(covers(glob, pattern) for glob in r.paths)]
+        governed = any(covers(glob, pattern) for glob in GOVERNANCE_PATHS)
+        parts.append(raised(_said(_HARMLESS, around), _GOVERNED if governed else _HARMLESS))
+    touched = set.intersection(*(set(part.touches) for part in parts)) if parts else set()
+    return header.model_copy(
+        update={
+            "touches": tuple(t for t in Touch if t in touched or t in header.touches),
+            "safety_critical": header.safety_critical
+            or (bool(parts) and all(part.safety_critical for part in parts)),
+        }
+    )
+
+
 def _of_path(path: str, rules: Sequence[ClassifyRule]) -> Header:
     """What the rules say of one changed path."""
     fitting = [rule for rule in rules if any(matches(glob, path) for glob in rule.paths)]

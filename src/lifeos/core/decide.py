@@ -7,159 +7,39 @@ them, records what happened, gathers the facts again, and asks again, until noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from lifeos.core.canonical import digest_of, short_id
+from lifeos.core.facts import (
+    Attempt,
+    End,
+    Facts,
+    Interrupt,
+    OpenRun,
+    Step,
+    TaskFact,
+    Write,
+)
 from lifeos.core.judge import budget_used_up, landing_checkpoint
 from lifeos.core.machine import NOT_PINNED, left_behind
 from lifeos.core.pinned import same_for_runs, somebody_may_answer
-from lifeos.core.policy import (
-    ExpiryThen,
-    Governance,
-    OnGovernanceChange,
-    OnTaskChange,
-    Overlap,
-)
+from lifeos.core.policy import ExpiryThen, OnGovernanceChange, OnTaskChange, Overlap
 from lifeos.core.policy.config import MainWrites
-from lifeos.core.records import Held, Noted, Resolved, Topic
-from lifeos.core.spend import add_spend
-from lifeos.core.state import Item, Run, RunStatus, Snapshot, Spend, TaskText
-from lifeos.core.table import PERIOD_BUDGETS
-from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Risk, Stage, Trust
+from lifeos.core.questions import (
+    asked_anew,
+    held,
+    held_intrusion,
+    hold_governance,
+    intrusions,
+    rules_of,
+)
+from lifeos.core.readiness import awake, period_spent, reserve_of
+from lifeos.core.records import Noted, Resolved, Topic
+from lifeos.core.state import Run, RunStatus, Snapshot
+from lifeos.core.table import INTRUDED, PERIOD_BUDGETS
+from lifeos.model import CloseOutcome, Decision, ItemKind, Stage
 
 DAY = 86_400
-INTRUDED = "landing:unauthorised"
-"""The rule of a question about something that reached main, and that nobody let through."""
 _PERIOD_RULES = frozenset(f"budget:{name}" for name in PERIOD_BUDGETS)
-
-
-class TaskFact(Frozen):
-    """A task as main has it now. ``commands`` is the digest of commands that need allowing."""
-
-    id: str
-    title: str
-    digest: str
-    open: bool = True
-    scope: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    risk: Risk = Risk.LOW
-    commands: str = ""
-    ordinal: int = 0
-
-    @property
-    def text(self) -> TaskText:
-        """What a run must know of it."""
-        return TaskText(
-            digest=self.digest,
-            title=self.title,
-            scope=self.scope,
-            tags=self.tags,
-            risk=self.risk,
-            commands=self.commands,
-        )
-
-
-class Answer(Frozen):
-    """An answer that counts: it was judged valid before it got here."""
-
-    item: str
-    decision: Decision
-    who: str
-    trust: Trust
-    commit: str
-    comment: str = ""
-    raw: str = ""
-
-
-class AskAnew(Frozen):
-    """An item that can no longer be answered as it was asked. Nothing resumes by it."""
-
-    item: str
-    reason: str
-
-
-class Intruded(Frozen):
-    """Something reached main, by this commit, that nobody let through; seen at an item's PR."""
-
-    item: str
-    commit: str
-    onto: str
-    reason: str
-
-
-class Facts(Frozen):
-    """What is so now, gathered from commits by the shell.
-
-    ``unfit``: main has files that lifeos cannot work on, and nothing is begun.
-    ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` that set, the
-    adopted one and those that runs and items name, by digest. ``tasks`` holds the tasks of open
-    runs and ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main
-    that its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
-    the content digest of each run's work, ``overlapping`` the runs whose paths main has changed
-    since their approval, ``moved`` the runs for which main moved at all. ``unready`` are the stages
-    whose agent cannot be started here and now (its program or its key is missing).
-    """
-
-    main: str
-    stop: bool = False
-    unfit: bool = False
-    governance: str = ""
-    governance_by_approver: bool = False
-    sets: Mapping[str, Governance] = {}
-    tasks: Mapping[str, TaskFact] = {}
-    candidates: tuple[TaskFact, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    anew: tuple[AskAnew, ...] = ()
-    intruded: tuple[Intruded, ...] = ()
-    landed: Mapping[str, str] = {}
-    lost: frozenset[str] = frozenset()
-    contents: Mapping[str, str] = {}
-    overlapping: frozenset[str] = frozenset()
-    moved: frozenset[str] = frozenset()
-    paid: frozenset[Stage] = frozenset()
-    unready: frozenset[Stage] = frozenset()
-    may_open: int = 0
-    only_task: str = ""
-
-
-class Write(Frozen):
-    """Record this; nothing else happens."""
-
-    record: Held | Resolved | Noted
-
-
-class End(Frozen):
-    """Close the run: assemble its final packet and record it."""
-
-    run: str
-    outcome: CloseOutcome
-    landed: str = ""
-    reason: str = ""
-
-
-class Interrupt(Frozen):
-    """Close a claim whose worker is gone without a result."""
-
-    run: str
-
-
-class Attempt(Frozen):
-    """Claim the next attempt of this run and carry it out."""
-
-    run: str
-    stage: Stage
-    n: int
-    base: str
-    reserved: float = 0.0
-
-
-class OpenRun(Frozen):
-    """Open a run for this task."""
-
-    task: TaskFact
-
-
-Step = Write | End | Interrupt | Attempt | OpenRun
 
 
 def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
@@ -171,16 +51,6 @@ def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
     if facts.stop or facts.unfit or not facts.governance or intrusions(snapshot):
         return ()
     return (*_attempts(snapshot, facts, now), *_openings(snapshot, facts))
-
-
-def intrusions(snapshot: Snapshot) -> tuple[Item, ...]:
-    """The open questions about what reached main unasked: until then nothing begins."""
-    return tuple(item for item in snapshot.items.values() if item.rule == INTRUDED)
-
-
-def rules_of(run: Run, facts: Facts) -> Governance:
-    """The set that the run pins."""
-    return facts.sets[run.governance]
 
 
 # --- bookkeeping, in this order -------------------------------------------------------------
@@ -228,7 +98,7 @@ def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         if item.expires_at is None or now < item.expires_at:
             continue
         if expiry.then is ExpiryThen.HOLD or item.rule == INTRUDED:
-            yield _asked_anew(snapshot, facts, now, item, "expired")
+            yield asked_anew(snapshot, facts, now, item, "expired")
         else:
             yield Write(
                 record=Resolved(
@@ -252,7 +122,7 @@ def _nobody_left(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         then = facts.sets[item.governance].approvals
         changed = item.governance != snapshot.governance and present.approvers
         if changed and not somebody_may_answer(then, present):
-            yield _asked_anew(snapshot, facts, now, item, "other approvers")
+            yield asked_anew(snapshot, facts, now, item, "other approvers")
 
 
 def _stop(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -277,7 +147,7 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         same = new in facts.sets and same_for_runs(facts.sets[new], facts.sets[adopted])
         rule = NOT_PINNED if same else "governance:unapproved"
         question = "the rules on main changed, not by an approver"
-        yield _hold_governance(snapshot, facts, now, new, rule, question)
+        yield hold_governance(snapshot, facts, now, new, rule, question)
 
 
 def _splits(snapshot: Snapshot, facts: Facts, about: str) -> bool:
@@ -312,27 +182,9 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             case OnGovernanceChange.ESCALATE if not asked:
                 question = "the rules changed while runs are open: adopt the new set for them?"
                 rule = "governance:open_runs"
-                yield _hold_governance(snapshot, facts, now, adopted, rule, question)
+                yield hold_governance(snapshot, facts, now, adopted, rule, question)
             case _:
                 pass
-
-
-def _hold_governance(
-    snapshot: Snapshot, facts: Facts, now: int, about: str, rule: str, question: str
-) -> Write:
-    item = item_id(snapshot)
-    return Write(
-        record=Held(
-            at=now,
-            item=item,
-            item_kind=ItemKind.GOVERNANCE,
-            question=question,
-            rule=rule,
-            subject=apart_subject(snapshot, item, ItemKind.GOVERNANCE, about),
-            about=about,
-            expires_at=_expires(snapshot, facts, now),
-        )
-    )
 
 
 def _intruded(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -345,52 +197,19 @@ def _intruded(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         if item is None:
             continue
         if not any(other.about == found.commit for other in intrusions(snapshot)):
-            yield _held_intrusion(snapshot, facts, now, found)
+            yield held_intrusion(snapshot, facts, now, found)
         elif item.run is not None and item.pull is not None and item.pull.landing:
             reason = f"its work reached main, and {found.reason}"
             yield End(run=item.run, outcome=CloseOutcome.CANCELLED, reason=reason)
         else:
-            yield _asked_anew(snapshot, facts, now, item, found.reason)
-
-
-def _held_intrusion(snapshot: Snapshot, facts: Facts, now: int, found: Intruded) -> Write:
-    item, commit = item_id(snapshot), found.commit
-    question = f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
-    return Write(
-        record=Held(
-            at=now,
-            item=item,
-            item_kind=ItemKind.PROPOSAL,
-            question=question,
-            rule=INTRUDED,
-            subject=apart_subject(snapshot, item, ItemKind.PROPOSAL, commit),
-            about=commit,
-            expires_at=_expires(snapshot, facts, now),
-            main=facts.main,
-            onto=found.onto,
-        )
-    )
+            yield asked_anew(snapshot, facts, now, item, found.reason)
 
 
 def _anew(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for found in facts.anew:
         item = snapshot.items.get(found.item)
         if item is not None:
-            yield _asked_anew(snapshot, facts, now, item, found.reason)
-
-
-def _asked_anew(snapshot: Snapshot, facts: Facts, now: int, item: Item, why: str) -> Write:
-    """Take an item back, and let the same be asked of what is there now.
-
-    What asks by itself what is still to be asked needs no more; about an intrusion nothing does,
-    so the new question comes before the old one goes.
-    """
-    twins = (other for other in intrusions(snapshot) if other.about == item.about)
-    if item.rule == INTRUDED and all(other.id == item.id for other in twins):
-        found = Intruded(item=item.id, commit=item.about, onto=item.onto, reason=why)
-        return _held_intrusion(snapshot, facts, now, found)
-    note = Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text=why)
-    return Write(record=note)
+            yield asked_anew(snapshot, facts, now, item, found.reason)
 
 
 def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -430,7 +249,7 @@ def _task_edited(
         if item is None:
             question = "the task's text changed while its run was open; go on with the new text?"
             yield Write(
-                record=_held(
+                record=held(
                     snapshot, facts, now, run, ItemKind.ESCALATION, "task_changed", question
                 )
             )
@@ -446,7 +265,7 @@ def _budget_freed(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         run = snapshot.runs.get(item.run or "")
         if run is None or item.rule not in _PERIOD_RULES:
             continue
-        if f"budget:{_period_spent(snapshot, facts, now, run)}" != item.rule:
+        if f"budget:{period_spent(snapshot, facts, now, run)}" != item.rule:
             yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id))
 
 
@@ -454,7 +273,7 @@ def _asks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for run in snapshot.runs.values():
         if run.status is RunStatus.ASKING and run.ask is not None:
             ask = run.ask
-            yield Write(record=_held(snapshot, facts, now, run, ask.kind, ask.rule, ask.question))
+            yield Write(record=held(snapshot, facts, now, run, ask.kind, ask.rule, ask.question))
 
 
 def _endings(snapshot: Snapshot, _facts: Facts, _now: int) -> Iterator[Step]:
@@ -468,7 +287,7 @@ def _gates(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for run in snapshot.runs.values():
         gate = _gate(snapshot, facts, now, run) if awake(run, facts, now) else None
         if gate is not None:
-            yield Write(record=_held(snapshot, facts, now, run, *gate))
+            yield Write(record=held(snapshot, facts, now, run, *gate))
 
 
 def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKind, str, str] | None:
@@ -481,7 +300,7 @@ def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKin
         return ItemKind.STAGE_REVIEW, rule, f"{moved}Land this work?"
     if spent := budget_used_up(run.usage, run.grants, rules_of(run, facts).loop):
         return ItemKind.BUDGET, f"budget:{spent}", f"{spent} is used up; grant the same again?"
-    if spent := _period_spent(snapshot, facts, now, run):
+    if spent := period_spent(snapshot, facts, now, run):
         question = f"{spent} is used up; let this run go on all the same?"
         return ItemKind.BUDGET, f"budget:{spent}", question
     return None
@@ -527,122 +346,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
 # --- questions ------------------------------------------------------------------------------
 
 
-def item_id(snapshot: Snapshot) -> str:
-    """The id of the item that the next transition opens; the same on every machine."""
-    return short_id("Q", snapshot.root, snapshot.seq)
-
-
-def apart_subject(snapshot: Snapshot, item: str, kind: ItemKind, about: str) -> str:
-    """The digest of exactly what an item without a run asks to approve: a set, or a commit."""
-    return digest_of({"root": snapshot.root, "item": item, "kind": kind, "about": about})
-
-
-def subject_of(
-    snapshot: Snapshot, facts: Facts, run: Run, item: str, kind: ItemKind, about: str
-) -> str:
-    """The digest of exactly what an item about this run asks to approve."""
-    return digest_of(
-        {
-            "root": snapshot.root,
-            "item": item,
-            "kind": kind,
-            "run": run.id,
-            "stage": run.stage,
-            "task": run.task_digest,
-            "design": run.design,
-            "plan": run.plan,
-            "content": facts.contents.get(run.id, "") if run.work else "",
-            "commands": run.commands,
-            "governance": run.governance,
-            "about": about,
-        }
-    )
-
-
-def _held(
-    snapshot: Snapshot,
-    facts: Facts,
-    now: int,
-    run: Run,
-    kind: ItemKind,
-    rule: str,
-    question: str,
-) -> Held:
-    item = item_id(snapshot)
-    task = facts.tasks.get(run.task)
-    edited = task.text if task and rule == "task_changed" else None
-    about = edited.digest if edited else ""
-    return Held(
-        at=now,
-        item=item,
-        item_kind=kind,
-        run=run.id,
-        stage=run.stage,
-        question=question,
-        rule=rule,
-        subject=subject_of(snapshot, facts, run, item, kind, about),
-        about=about,
-        edited=edited,
-        expires_at=_expires(snapshot, facts, now),
-        main=facts.main,
-    )
-
-
-def _expires(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
-    hours = facts.sets[snapshot.governance].approvals.expiry.hours
-    return now + hours * 3600 if hours else None
-
-
 # --- work -----------------------------------------------------------------------------------
-
-
-def awake(run: Run, facts: Facts, now: int) -> bool:
-    """Whether a run may be claimed now, as far as its pause goes."""
-    wake = run.wake
-    if run.status is RunStatus.READY or wake is None:
-        return run.status is RunStatus.READY
-    if run.status is not RunStatus.PAUSED:
-        return False
-    if wake.stop:
-        return not facts.stop
-    by_main = wake.main is not None and wake.main != facts.main
-    return by_main or (wake.at is not None and now >= wake.at)
-
-
-def _reserve(run: Run, facts: Facts) -> float:
-    """What the next attempt may cost: each grant of more budget adds as much again."""
-    if run.stage not in facts.paid:
-        return 0.0
-    return rules_of(run, facts).loop.budgets.reserve_per_attempt * (1 + run.grants)
-
-
-def _period_spent(
-    snapshot: Snapshot, facts: Facts, now: int, run: Run, reserved: float = 0.0
-) -> str:
-    """The budget over all runs into which this run's next attempt does not fit, or ''.
-
-    ``reserved`` is what other attempts may still spend: to be waited for, not to be asked about.
-    """
-    if run.stage not in facts.paid:
-        return ""
-    budgets = facts.sets[snapshot.governance].loop.budgets
-    spend = add_spend(snapshot.spend, now, 0.0)
-    need = reserved + _reserve(run, facts)
-    periods = (
-        ("cost_per_day", spend.day, spend.day_cost, budgets.cost_per_day),
-        ("cost_per_month", spend.month, spend.month_cost, budgets.cost_per_month),
-    )
-    for name, period, cost, limit in periods:
-        over = cost >= limit or cost + need > limit
-        if over and not _granted_in(run, name, period):
-            return name
-    return ""
-
-
-def _granted_in(run: Run, name: str, period: str) -> bool:
-    """Whether a person let this run go on over this budget, in this day ("2025-01-31") or month."""
-    at = run.granted.get(name)
-    return at is not None and add_spend(Spend(), at, 0.0).day.startswith(period)
 
 
 def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -656,9 +360,9 @@ def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             continue
         if run.stage in facts.unready:
             continue
-        if _period_spent(snapshot, facts, now, run, reserved):
+        if period_spent(snapshot, facts, now, run, reserved):
             continue
-        reserve = _reserve(run, facts)
+        reserve = reserve_of(run, facts)
         reserved += reserve
         # Until something was built, a run works on main as it is now.
         fresh = not run.work or run.stage in (Stage.DESIGN, Stage.PLAN)
@@ -696,11 +400,3 @@ def next_wake(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
         if item.rule in _PERIOD_RULES:
             times.append((now // DAY + 1) * DAY)
     return min(times, default=None)
-
-
-def stale(snapshot: Snapshot, facts: Facts, item: Item) -> bool:
-    """Whether what the item asks about is no longer what is there."""
-    run = snapshot.runs.get(item.run or "")
-    if run is None:
-        return False
-    return item.subject != subject_of(snapshot, facts, run, item.id, item.kind, item.about)

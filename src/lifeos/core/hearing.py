@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lifeos.core.checkreport import CheckResult
 from lifeos.core.council import Header, seats, select_mode
@@ -11,6 +12,9 @@ from lifeos.core.policy.council import Council, Seat, Touch
 from lifeos.core.replies.seat import CheckedSeat
 from lifeos.core.review import Proven, Review, SeatRun, Sitter
 from lifeos.model import FailureClass, Mode
+
+if TYPE_CHECKING:
+    from lifeos.core.policy.config import Config
 
 INDEPENDENT = (Seat.RISK, Seat.RISK_ADVERSARIAL, Seat.GOVERNANCE)
 """Of these, one has to sit on another model family than the builder's where it is grave."""
@@ -21,15 +25,15 @@ class Hearing:
     """What a council sits about.
 
     ``floor`` is the review by rule, with the measured header and its mode. ``builder`` is the model
-    family of who made the subject ("": unknown; None: no model made it). ``checks`` and
-    ``acceptance`` are what lifeos recorded of this very tree. ``waived`` are the seats that a
-    person let go.
+    family of who made the subject ("": unknown; None: no model made it), and has to be given: left
+    out, nobody would have to be independent. ``checks`` and ``acceptance`` are what lifeos recorded
+    of this very tree. ``waived`` are the seats that a person let go.
     """
 
     floor: Review
     council: Council
     has_scope: bool
-    builder: str | None = None
+    builder: str | None
     checks: Sequence[CheckResult] = ()
     acceptance: Sequence[Proven] = ()
     waived: Collection[Seat] = ()
@@ -83,11 +87,16 @@ class Summons:
 
 def summoned(hearing: Hearing, answers: Iterable[Answer] = ()) -> Summons:
     """The header as the answers raise it, its mode, and all seats of it and of the measured one."""
-    floor = hearing.floor
-    header = floor.header
+    header = hearing.floor.header
     for answer in answers:
         raises = answer.checked.reply.raises
         header = raises.on(header) if raises else header
+    return summoned_by(hearing, header)
+
+
+def summoned_by(hearing: Hearing, header: Header) -> Summons:
+    """The same where it is known to what the measured header was raised."""
+    floor = hearing.floor
     first = seats(floor.mode, floor.header, hearing.council)
     mode, reason = select_mode(header, has_scope=hearing.has_scope)
     if header == floor.header or mode.value < floor.mode.value:
@@ -96,6 +105,16 @@ def summoned(hearing: Hearing, answers: Iterable[Answer] = ()) -> Summons:
     both = dict.fromkeys((*first, *more))
     told = f"{reason}, as a seat says" if mode is not floor.mode else floor.mode_reason
     return Summons(header, mode, told, tuple(both))
+
+
+def seated(wanted: Iterable[Seat], council: Council, config: Config) -> dict[Seat, Sitter]:
+    """Who sits on each of these seats by the rules: its own model, or that of all reviews."""
+    names = {seat: council.seats.get(seat, config.roles.review) for seat in wanted}
+    return {
+        seat: Sitter(name=name, provider=model.provider, model=model.id, family=model.family)
+        for seat, name in names.items()
+        for model in (config.models[name],)
+    }
 
 
 def not_independent(header: Header, sitters: Mapping[Seat, Sitter], builder: str | None) -> str:
@@ -126,3 +145,31 @@ def no_independence(header: Header, sitters: Mapping[Seat, Sitter], hearing: Hea
     if not problem or hearing.council.emergency:
         return ""
     return f"no independent review: {problem}; {NEXT_INDEPENDENT}"
+
+
+def emergency(hearing: Hearing, sitters: Mapping[Seat, Sitter]) -> str:
+    """The logged reason for going on, where it was needed; "" where it was not."""
+    needed = not_independent(hearing.floor.header, sitters, hearing.builder)
+    return hearing.council.emergency or "" if needed else ""
+
+
+def forced_by_who_sat(
+    hearing: Hearing, summons: Summons, sitters: Mapping[Seat, Sitter]
+) -> tuple[str, ...]:
+    """Why a person looks before this lands, by who sat and who did not, whatever they said."""
+    reasons = []
+    reason = emergency(hearing, sitters)
+    if reason:
+        reasons.append(f"no independent reviewer sat, by the emergency rule: {reason}")
+    elif not_independent(summons.header, sitters, hearing.builder):
+        reasons.append("a seat holds it to be graver, and then no reviewer was independent")
+    waived = [seat for seat in summons.seats if seat in hearing.waived and seat not in sitters]
+    if waived:
+        reasons.append(f"a person let {', '.join(waived)} go")
+    return tuple(reasons)
+
+
+def by_rule_alone(floor: Review) -> Review:
+    """The review of what rules refuse already: no model is asked about it."""
+    note = "One review by rule, which does not accept: the council was not asked."
+    return floor.model_copy(update={"note": note, "forced": False, "seats_missing": ()})

@@ -7,7 +7,7 @@ own end, which is escalation, a waiver, termination or a pause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from lifeos.core.globs import any_match, may_overlap
 from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
@@ -385,6 +385,3 @@ _RULES: tuple[Callable[[Case], Judgement | None], ...] = (
     _ends_at_once,
     _retries_left,
 )
-RULE_ORDER: Mapping[int, str] = {
-    position: rule.__name__.lstrip("_") for position, rule in enumerate((*_RULES, _own_end), 1)
-}

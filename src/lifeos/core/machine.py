@@ -203,7 +203,8 @@ def _finished(snapshot: Snapshot, record: Finished) -> Snapshot:
     run = _act(_account(run, record), record)
     if run.repin:
         run = run.model_copy(update={"governance": run.repin, "approved_on": "", "repin": ""})
-    spend = add_spend(snapshot.spend, record.at, facts.usage.cost)
+    usage = facts.usage
+    spend = add_spend(snapshot.spend, record.at, usage.cost, estimated=usage.estimated)
     return _with_run(snapshot, run).model_copy(update={"spend": spend})
 
 
@@ -469,6 +470,8 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
             return snapshot.model_copy(update={"retries": {**snapshot.retries, record.task: retry}})
         case Topic.RESTARTED:
             return _noted_restarted(snapshot, record)
+        case Topic.WOKEN:
+            return _noted_woken(snapshot, record)
         case Topic.PULL:
             return _noted_pull(snapshot, record)
         case Topic.REVERTED | Topic.HISTORY:
@@ -515,6 +518,15 @@ def _noted_superseded(snapshot: Snapshot, record: Noted) -> Snapshot:
     status = RunStatus.ASKING if ask else RunStatus.READY
     free = run.model_copy(update={"status": status, "item": None, "ask": ask})
     return _with_run(_without_item(snapshot, item.id), free)
+
+
+def _noted_woken(snapshot: Snapshot, record: Noted) -> Snapshot:
+    """What it waited for is over by a person's word. The kill switch is not for it to end."""
+    run = _run(snapshot, record.run)
+    if run.status is not RunStatus.PAUSED or run.wake is None or run.wake.stop:
+        raise IllegalTransition(f"run {run.id} does not wait for a time or for main")
+    awake = run.model_copy(update={"status": RunStatus.READY, "wake": None})
+    return _with_run(snapshot, awake)
 
 
 def _noted_pull(snapshot: Snapshot, record: Noted) -> Snapshot:

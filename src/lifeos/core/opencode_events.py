@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lifeos.core.toolwords import ABOUT, about, one_line
+from lifeos.core.toolwords import ABOUT, about, printable
 from lifeos.model import FailureClass
 
 LONGEST_LINE = 8 << 20
@@ -167,7 +167,7 @@ class Stream:
             else:
                 self.loop = self.loop or f"it ran more than {MOST_COMMANDS} commands"
         self._count("call", tool.call, tool.about)
-        self._count("error", tool.error, f"failed with {one_line(tool.error)!r}")
+        self._count("error", tool.error, f"failed with {printable(tool.error)!r}")
 
     def _count(self, kind: str, same: str, about: str) -> None:
         before, times = self._row.get(kind, ("", 0))
@@ -217,7 +217,7 @@ def _tool(part: Mapping[str, object]) -> Tool:
     took = _amount(time.get("end")) - _amount(time.get("start"))
     whole = json.dumps([name, given], sort_keys=True).encode(errors="replace")
     return Tool(
-        name=one_line(name, 40),
+        name=printable(name, 40),
         about=about(name, given),
         call=hashlib.sha256(whole).hexdigest(),
         error=error[: ABOUT * 10],
@@ -234,8 +234,8 @@ def _fault(error: object) -> Fault:
     message = _word(data.get("message")) or _word(table.get("message")) or _word(error)
     status = data.get("statusCode")
     return Fault(
-        one_line(_word(table.get("name")) or "error", 60),
-        one_line(message or "no message", 500),
+        printable(_word(table.get("name")) or "error", 60),
+        printable(message or "no message", 500),
         status if isinstance(status, int) else 0,
     )
 
@@ -266,7 +266,7 @@ def outcome(stream: Stream, status: int) -> Outcome:
         return Outcome(FailureClass.TOOL_ERROR, f"the agent goes round in circles: {stream.loop}")
     if stream.fault is not None:
         return _of_fault(stream.fault)
-    said = one_line(stream.stray.decode(errors="replace")[-500:], 300)
+    said = printable(stream.stray.decode(errors="replace")[-500:], 300)
     if stream.finish is None:
         return Outcome(
             FailureClass.TOOL_ERROR,
@@ -282,7 +282,8 @@ def outcome(stream: Stream, status: int) -> Outcome:
     if reason != "stop":
         why = "it waited for an answer, or stopped halfway" if reason == "tool-calls" else "no end"
         return Outcome(
-            FailureClass.TOOL_ERROR, f"the agent did not come to an end ({one_line(reason)}: {why})"
+            FailureClass.TOOL_ERROR,
+            f"the agent did not come to an end ({printable(reason)}: {why})",
         )
     if status != 0:
         return Outcome(FailureClass.TOOL_ERROR, f"OpenCode ended with status {status}: {said}")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lifeos.core.markdown import bullets, code, document, fenced, inline, section, table
 from lifeos.core.packetfacts import Approval, Packet, Verdicts
 from lifeos.core.packetmodels import council_sections, sat
-from lifeos.core.spend import dollars
+from lifeos.core.spend import cost_of
 from lifeos.model import CloseOutcome, Decision, Usage
 
 SHORT = 12
@@ -133,7 +133,7 @@ def _deciders(packet: Packet) -> str:
 
 def _usage(usage: Usage) -> str:
     asked = f" in {_number(usage.requests, 'request')}" if usage.requests else ""
-    return f"{dollars(usage.cost)}, {usage.tokens} tokens{asked}, {usage.seconds:.1f} s"
+    return f"{cost_of(usage)}, {usage.tokens} tokens{asked}, {usage.seconds:.1f} s"
 
 
 def _sandbox(packet: Packet) -> str:

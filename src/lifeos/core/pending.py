@@ -11,7 +11,7 @@ from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
 from lifeos.core.records import Held
 from lifeos.core.spend import cost_of
-from lifeos.core.table import ANSWERS, effects
+from lifeos.core.table import ANSWERS, INTRUDED, effects
 from lifeos.model import Decision, Usage
 
 _LINES = 40  # of a long text; the rest is a command away
@@ -60,6 +60,7 @@ class PendingFacts:
     risk: str = ""
     files: int = 0
     lines: int = 0
+    by_pull: bool = False  # answered by a pull request alone
     again: bool = False  # an approval allows one more attempt, not the work as it is
 
 
@@ -77,7 +78,7 @@ def pending_text(held: Held, facts: PendingFacts) -> bytes:
         _reviews(facts.reviews),
         _checks(facts.checks),
         _cost(facts),
-        _how(held),
+        _by_pull(held) if facts.by_pull else _how(held),
     ]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
@@ -169,6 +170,15 @@ def _cost(facts: PendingFacts) -> str:
     if usage.tokens or usage.cost:
         text += f", {usage.tokens} tokens, {cost_of(usage)}"
     return _section("What it cost so far", text)
+
+
+def _by_pull(held: Held) -> str:
+    lines = ["- **approve**: merge its pull request"]
+    if Decision.REVISE in ANSWERS[held.item_kind] and held.rule != INTRUDED:
+        lines.append("- **revise**: request changes there, and say what")
+    lines.append("- **reject**: close it")
+    lines.append("\n`lifeos queue` shows its address.")
+    return _section("How to answer", "\n".join(lines))
 
 
 def _how(held: Held) -> str:

@@ -1,12 +1,13 @@
 """What a run keeps of the rules that it was opened with, and what always counts as it is now.
 
-A run pins how the work is done and judged. Who may answer, how they are known and how long a
-question waits is never pinned: a change of that alone disturbs no open run.
+A run pins how the work is done and judged. Who may answer, how they are known, how long a question
+waits and who is told of it is never pinned: a change of that alone disturbs no open run.
 """
 
 from __future__ import annotations
 
-from lifeos.core.policy import Approvals, Approver, Governance
+from lifeos.core.policy import Approvals, Approver, Config, Governance
+from lifeos.core.policy.notify import Notify
 from lifeos.model import Trust
 
 _NEVER_PINNED = frozenset({"approvals", "digest"})
@@ -14,14 +15,21 @@ _NEVER_PINNED = frozenset({"approvals", "digest"})
 
 def same_for_runs(one: Governance, other: Governance) -> bool:
     """Whether a run goes on in the same way under either set."""
-    names = Governance.model_fields.keys() - _NEVER_PINNED
-    return all(getattr(one, name) == getattr(other, name) for name in names)
+    names = Governance.model_fields.keys() - _NEVER_PINNED - {"config"}
+    same = all(getattr(one, name) == getattr(other, name) for name in names)
+    return same and _pinned(one.config) == _pinned(other.config)
+
+
+def _pinned(config: Config) -> Config:
+    """The configuration without whom to tell."""
+    return config.model_copy(update={"notify": Notify()})
 
 
 def somebody_may_answer(then: Approvals, now: Approvals) -> bool:
     """Whether anybody is an approver both by the rules of the question and by those of now.
 
-    With trust `signature` it must be with the same key, as `core/approvals.py` wants it.
+    With trust `signature` it must be with the same key, as `core/approvals.py` wants it, and with
+    `merge` by the same account, as `core/pulls.py` does.
     """
     return any(
         same_address(before.email, present.email) and _same_key(before, present, now.trust)
@@ -37,4 +45,10 @@ def same_address(one: str, other: str) -> bool:
 
 
 def _same_key(before: Approver, present: Approver, trust: Trust) -> bool:
-    return trust is not Trust.SIGNATURE or before.key_material == present.key_material
+    match trust:
+        case Trust.COMMIT:
+            return True
+        case Trust.SIGNATURE:
+            return before.key_material == present.key_material
+        case Trust.MERGE:
+            return before.forge_id == present.forge_id

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, one_line
-from lifeos.core.decide import INTRUDED
 from lifeos.core.state import Item, OnApprove, PullRequest, Run
-from lifeos.core.table import ANSWERS, effects
+from lifeos.core.table import ANSWERS, INTRUDED, effects
 from lifeos.model import Decision, ItemKind, Stage
 
 BODY_LIMIT = 60_000
@@ -58,8 +57,6 @@ def page_of(item: Item, pull: PullRequest, pending: str, main: str, work: str = 
 def _answers(item: Item, main: str) -> str:
     again = item.on_approve is OnApprove.AGAIN
     does = effects(item.kind, item.stage, item.rule, again=again)
-    if item.rule == INTRUDED:
-        does = {Decision.APPROVE: "take it back", Decision.REJECT: "leave it on main as it is"}
     lines = [f"- **Merge** it (any method): {does[Decision.APPROVE]}"]
     if Decision.REVISE in does and Decision.REVISE in ANSWERS[item.kind]:
         lines.append(f"- **Request changes**, with a comment: {does[Decision.REVISE]}")

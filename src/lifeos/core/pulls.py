@@ -14,11 +14,11 @@ from enum import StrEnum
 from lifeos.core.answers import COMMENT_LIMIT, Refusal
 from lifeos.core.canonical import Json, canonical_json
 from lifeos.core.clean import one_line
-from lifeos.core.decide import INTRUDED, Answer, AskAnew, Intruded
+from lifeos.core.facts import Answer, AskAnew, Intruded
 from lifeos.core.pinned import same_address
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item, PullRequest
-from lifeos.core.table import ANSWERS
+from lifeos.core.table import ANSWERS, INTRUDED
 from lifeos.model import Decision, Frozen, ItemKind, Stage, Trust
 
 BRANCHES = "refs/heads/lifeos/queue/"
@@ -278,7 +278,7 @@ def _wrong_merge(asked: Asked, fact: PullFact) -> str:
     if resumes and asked.subject_now != asked.item.subject:
         return "it was merged after what it is about had changed"
     if asked.pull.landing and fact.clashes:
-        return "it was merged after main had changed what it lands"
+        return "it was merged after main had changed its task, or what it lands"
     return ""
 
 

@@ -50,6 +50,7 @@ def total(receipts: tuple[Receipt, ...]) -> Usage:
         tokens=sum(receipt.tokens for receipt in receipts),
         cost=sum(receipt.cost for receipt in receipts),
         requests=len(receipts),
+        estimated=any(each.cost and each.priced_by is PricedBy.ESTIMATE for each in receipts),
     )
 
 
@@ -62,14 +63,16 @@ class RanFact(Frozen):
 
     command: str
     status: int | None = None
+    seconds: float | None = None
     denied: bool = False
 
 
 class AgentFacts(Frozen):
     """The artifact `agent.json`: who worked. ``model`` is the name in the configuration.
 
-    ``version`` is the program's, "" where it is not known. ``said_cost`` is what the program says
-    that it cost, in US dollars; the receipts are what counts.
+    ``version`` is the program's, "" where it is not known. ``said_cost`` (US dollars),
+    ``said_tokens`` and ``said_requests`` are what the program says that it used: it is not trusted,
+    and the receipts are what counts.
     """
 
     agent: str
@@ -79,4 +82,6 @@ class AgentFacts(Frozen):
     id: str = ""
     family: str = ""
     said_cost: float = Field(0.0, ge=0, allow_inf_nan=False)
+    said_tokens: int = Field(0, ge=0)
+    said_requests: int = Field(0, ge=0)
     ran: tuple[RanFact, ...] = ()

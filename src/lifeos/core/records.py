@@ -220,6 +220,7 @@ class Topic(StrEnum):
     REVERTED = "reverted"
     RESTARTED = "restarted"
     HISTORY = "history"
+    WOKEN = "woken"  # a person lets a paused run go on before its time
     PULL = "pull"  # a queue PR was intended, opened, or opened again
 
 

@@ -16,7 +16,6 @@ from lifeos.core.checkreport import CheckResult
 from lifeos.core.council import Header
 from lifeos.core.markdown import outside_fences
 from lifeos.core.policy.council import Seat
-from lifeos.core.records import BreachFact
 from lifeos.core.review import Finding, Proven, Review, Severity, because, in_order
 from lifeos.model import Change, FailureClass, Mode, Verdict
 
@@ -104,19 +103,18 @@ def review_build(
     checks: Sequence[CheckResult] = (),
     acceptance: Sequence[Proven] = (),
     proves_nothing: Collection[str] = (),
-    breaches: Sequence[BreachFact] = (),
     waived: Collection[FailureClass] = (),
     accepted: bool = False,
     contents: Mapping[str, bytes],
 ) -> Review:
     """Whether the change does what was asked, as far as rules can tell.
 
-    ``proves_nothing`` are the acceptance commands that passed on the base already, ``breaches``
-    those that nobody accepted, ``waived`` the failure classes that a person waived for this very
-    tree, ``accepted`` whether a person took this very tree as it is, wherever it reaches;
-    ``contents`` are blobs by id (new, and old as far as known), as in ``envelope.judge``.
+    ``proves_nothing`` are the acceptance commands that passed on the base already, ``waived`` the
+    failure classes that a person waived for this very tree, ``accepted`` whether a person took this
+    very tree as it is, wherever it reaches; ``contents`` are blobs by id (new, and old as far as
+    known), as in ``envelope.judge``. A breach never gets this far: it is asked about at the build.
     """
-    found = [*_of_breaches(breaches)]
+    found: list[Finding] = []
     if not changes:
         text = "nothing was changed"
         found.append(_finding(Severity.P0, "no_change", text, cause=FailureClass.NO_CHANGE))
@@ -200,18 +198,6 @@ def _not_named(wanted: Iterable[str], said: str, where: str) -> Iterator[Finding
         if words.strip() and words not in said:
             message = f"the {where} does not name: {text}"
             yield _finding(Severity.P1, "not_named", message)
-
-
-def _of_breaches(breaches: Sequence[BreachFact]) -> Iterator[Finding]:
-    for breach in breaches:
-        yield _finding(
-            Severity.P0,
-            "breach",
-            f"{breach.kind}: {breach.message}",
-            path=breach.path,
-            line=breach.line,
-            cause=FailureClass.ENVELOPE_VIOLATION,
-        )
 
 
 def _of_scope(task: Task, changes: Sequence[Change]) -> Iterator[Finding]:

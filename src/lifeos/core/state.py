@@ -210,8 +210,10 @@ class Spend(Frozen):
 
     day: str = ""
     day_cost: float = 0.0
+    day_estimated: bool = False  # whether some of it is what lifeos thinks, not what it was told
     month: str = ""
     month_cost: float = 0.0
+    month_estimated: bool = False
 
 
 class Retry(Frozen):

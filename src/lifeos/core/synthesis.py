@@ -26,8 +26,9 @@ from lifeos.core.hearing import (
     Hearing,
     NotHeld,
     Summons,
+    emergency,
+    forced_by_who_sat,
     no_independence,
-    not_independent,
     summoned,
 )
 from lifeos.core.policy.council import Seat
@@ -40,6 +41,7 @@ from lifeos.core.review import (
     Settled,
     Severity,
     ShadowRun,
+    Sitter,
     because,
     in_order,
 )
@@ -61,8 +63,7 @@ def synthesise(
     missing = [seat for seat in summons.seats if seat not in sat and seat not in hearing.waived]
     if missing:
         return _missing(missing, absent)
-    sitters = {answer.seat: answer.run.sitter for answer in answers}
-    problem = no_independence(hearing.floor.header, sitters, hearing)
+    problem = no_independence(hearing.floor.header, _sitters(answers), hearing)
     if problem:
         return NotHeld(FailureClass.CONFIG_ERROR, problem)
     review = provisional(hearing, answers)
@@ -127,7 +128,6 @@ def provisional(hearing: Hearing, answers: Sequence[Answer]) -> Review:
     forced_by = _why_forced(hearing, summons, answers, clashes)
     sat = {answer.run.seat for answer in answers}
     away = tuple(seat.value for seat in summons.seats if seat.value not in sat)
-    gone = _emergency(hearing, answers)
     return Review(
         verdict=verdict,
         findings=tuple(
@@ -151,7 +151,7 @@ def provisional(hearing: Hearing, answers: Sequence[Answer]) -> Review:
         ),
         contradictions=clashes,
         settled=_settled(weighed),
-        emergency=gone,
+        emergency=emergency(hearing, _sitters(answers)),
     )
 
 
@@ -236,23 +236,11 @@ def _why_forced(
     reasons = []
     if any(not clash.settled for clash in clashes):
         reasons.append("seats contradict each other, and no evidence settles it")
-    sitters = {answer.seat: answer.run.sitter for answer in answers}
-    emergency = _emergency(hearing, answers)
-    if emergency:
-        reasons.append(f"no independent reviewer sat, by the emergency rule: {emergency}")
-    elif not_independent(summons.header, sitters, hearing.builder):
-        reasons.append("a seat holds it to be graver, and then no reviewer was independent")
-    waived = [seat for seat in summons.seats if seat in hearing.waived and seat not in sitters]
-    if waived:
-        reasons.append(f"a person let {', '.join(waived)} go")
-    return tuple(reasons)
+    return (*reasons, *forced_by_who_sat(hearing, summons, _sitters(answers)))
 
 
-def _emergency(hearing: Hearing, answers: Sequence[Answer]) -> str:
-    """The logged reason, where it was needed; "" where it was not."""
-    sitters = {answer.seat: answer.run.sitter for answer in answers}
-    needed = not_independent(hearing.floor.header, sitters, hearing.builder)
-    return hearing.council.emergency or "" if needed else ""
+def _sitters(answers: Sequence[Answer]) -> dict[Seat, Sitter]:
+    return {answer.seat: answer.run.sitter for answer in answers}
 
 
 def _note(

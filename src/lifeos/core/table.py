@@ -158,6 +158,10 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
 }
 
 
+INTRUDED = "landing:unauthorised"
+"""The rule of a question about something that reached main, and that nobody let through."""
+
+
 def effects(
     kind: ItemKind, stage: Stage | None, rule: str = "", *, again: bool = False
 ) -> Mapping[Decision, str]:
@@ -165,6 +169,8 @@ def effects(
 
     ``again``: what an approval allows is one more attempt, not the work as it is.
     """
+    if rule == INTRUDED:
+        return {Decision.APPROVE: "take it back", Decision.REJECT: "leave it on main as it is"}
     if rule == "task_changed":
         return {
             Decision.APPROVE: "go on from here, keeping what is done; the new text counts from now",

@@ -28,8 +28,8 @@ def about(name: str, given: Mapping[str, object]) -> str:
     value = given.get(key) if key else None
     if value is None and key == "filePath":
         value = given.get("file_path")
-    shown = one_line(value.removeprefix("/work/")) if isinstance(value, str) else ""
-    return f"{one_line(word, 60)}: {shown}" if shown else one_line(word, 60)
+    shown = printable(value.removeprefix("/work/")) if isinstance(value, str) else ""
+    return f"{printable(word, 60)}: {shown}" if shown else printable(word, 60)
 
 
 def about_call(name: str, arguments: str) -> str:
@@ -41,7 +41,9 @@ def about_call(name: str, arguments: str) -> str:
     return about(name, given if isinstance(given, dict) else {})
 
 
-def one_line(text: str, most: int = ABOUT) -> str:
-    """Foreign text as one short line without control characters."""
+def printable(text: str, most: int = ABOUT) -> str:
+    """Foreign text as one short line without control characters, else word for word: a command is
+    shown as it is typed. (``clean.one_line`` also takes out what a forge acts on.)
+    """
     plain = " ".join("".join(c if c.isprintable() else " " for c in text[: most * 4]).split())
     return plain if len(plain) <= most else plain[: most - 1] + "…"

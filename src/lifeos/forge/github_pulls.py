@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from lifeos.errors import UsageError
-from lifeos.forge import Conflicting, Invalid, NotFound, Unclear
+from lifeos.forge import Conflicting, Invalid, Unclear
 from lifeos.forge.github_values import (
     Odd,
     arrival_of,
@@ -73,11 +73,7 @@ class GitHubPulls:
 
     def pulls_of(self, commit: str) -> tuple[Pull, ...]:
         """Those that brought a commit, or have it in them."""
-        path = f"{self._repo}/commits/{_given_sha(commit)}/pulls"
-        try:
-            return tuple(self._listed(path))
-        except Invalid as error:
-            raise NotFound(error.message, error.fix) from None
+        return tuple(self._listed(f"{self._repo}/commits/{_given_sha(commit)}/pulls"))
 
     def _listed(self, path: str, **query: str) -> list[Pull]:
         with self._odd(path):

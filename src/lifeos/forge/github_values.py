@@ -13,13 +13,13 @@ from lifeos.forge.pulls import Arrival, Closed, Person, Pull, PullReview, Review
 from lifeos.forge.wire import Json
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(\[bot\])?")
+_LOGIN = re.compile(r"[A-Za-z0-9_.-]{1,100}(\[bot\])?")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
-_REF = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
+_REF = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,255}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _MAX_TITLE = 1_024
 _MAX_BODY = 262_144
-_MAX_PATH = 4_096
+_MAX_PATH = 65_536
 _MAX_NUMBER = 1 << 53
 _STATES = {state.name: state for state in Review}
 Kind = TypeVar("Kind", bool, int, str)

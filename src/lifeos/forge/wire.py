@@ -228,6 +228,9 @@ class Wire:
             # A server that sends the token back must not get it onto a screen or into a log.
             text = bytes(body).replace(self._token.encode(), _HIDDEN.encode())
             value: Json = json.loads(text) if text else None
+            if b"\\" in text:  # letters can be written in other ways than as themselves
+                plain = json.dumps(value, ensure_ascii=False)
+                value = json.loads(plain.replace(self._token, _HIDDEN))
         except (ValueError, RecursionError):
             if 200 <= status < 300:
                 raise self.odd(path) from None
@@ -258,7 +261,7 @@ class Wire:
             )
         if status in {403, 451}:
             raise self._forbidden(path, answer, said, needs)
-        if status == 404:
+        if status == 404 or (status == 422 and "no commit found" in said.lower()):
             text = f"{self.host} has no {path}, or not for this token: {said}"
             raise NotFound(text, "see whether it is there, and whether the token may reach it")
         if status == 405 and (setting := self._setting(said)):

@@ -15,7 +15,7 @@ from lifeos.core.receipt import Receipt
 from lifeos.core.toolwords import about_call
 from lifeos.proxy.inlet import Gone, Inlet, Misspoken
 from lifeos.proxy.line import Line
-from lifeos.proxy.meter import Grant, Wish
+from lifeos.proxy.meter import Grant, Stop, Wish
 from lifeos.proxy.outlet import Answer, Unfit, Unreached
 
 MAX_ANSWER = 32 * 1024 * 1024
@@ -70,10 +70,10 @@ class Exchange:
             self._refuse_ended()
             return
         if looped(actions(checked), limits.repeats):
-            self._meter.end("repeats", f"the agent did the same {limits.repeats} times in a row")
+            self._meter.end(Stop.REPEATS, f"the agent did the same {limits.repeats} times in a row")
         self._request = digest({"body": dict(checked.fields)})
         if self._line.repeated(self._request):
-            self._meter.end("repeats", f"the agent asked the same {limits.repeats} times")
+            self._meter.end(Stop.REPEATS, f"the agent asked the same {limits.repeats} times")
         wish = Wish(route, len(checked.body), checked.limit)
         self._grant = self._meter.reserve(wish, self._line.waiting)
         if self._grant is None:
@@ -98,7 +98,7 @@ class Exchange:
                 else:
                     self._failed(answer)
         except Unfit as error:
-            self._meter.end("config", str(error))
+            self._meter.end(Stop.CONFIG, str(error))
             self._refuse_ended()
         except Unreached as error:
             self._unreached(error)
@@ -108,7 +108,7 @@ class Exchange:
         self._end = self._end or str(error)
         if self._line.closing.is_set() or self._meter.stop:
             return
-        trouble = unreachable(self._party.asked, str(error), certificate=error.certificate)
+        trouble = unreachable(self._party.route.asked, str(error), certificate=error.certificate)
         self._line.ill(trouble, str(error))
         if not self._inlet.answered:
             self._trouble(503, trouble, b"")
@@ -124,7 +124,7 @@ class Exchange:
         clean = self._line.redactor.clean(bytes(body))
         said = clean.decode("utf-8", "replace")
         now = self._party.clock()
-        trouble = judge(answer.status, answer.headers, said, self._party.asked, now)
+        trouble = judge(answer.status, answer.headers, said, self._party.route.asked, now)
         self._end = f"error {answer.status}"
         self._sent = False  # nothing is charged for it
         self._line.note(role="error", text=f"{answer.status} {said}")
@@ -149,7 +149,7 @@ class Exchange:
     def _relay(self, answer: Answer) -> None:
         """Pass an answer on as it comes, as long as it may go on."""
         if answer.headers.get("content-encoding", "identity") != "identity":
-            self._meter.end("config", "the provider compresses answers, though asked not to")
+            self._meter.end(Stop.CONFIG, "the provider compresses answers, though asked not to")
             self._end = "compressed"
             self._refuse_ended()
             return
@@ -161,7 +161,7 @@ class Exchange:
     def _complete(self) -> None:
         """All was read. Before the agent knows: it may end, or ask on, as soon as it does."""
         if self._reading.end == "error":
-            trouble = unreachable(self._party.asked, "it broke off with an error")
+            trouble = unreachable(self._party.route.asked, "it broke off with an error")
             self._line.ill(trouble, "in the stream")
         else:
             self._line.well(self._request)
@@ -241,7 +241,8 @@ class Exchange:
     def _beyond(self, why: str) -> None:
         self._end = "too long"
         self._meter.end(
-            "tokens", f"provider {self._party.route.provider_name} was cut off: {why}; use another"
+            Stop.TOKENS,
+            f"provider {self._party.route.provider_name} was cut off: {why}; use another",
         )
 
     def settle(self) -> None:
@@ -290,7 +291,7 @@ class Exchange:
     def _end_for_price(self) -> None:
         name = self._party.route.name
         self._meter.end(
-            "price",
+            Stop.PRICE,
             f"nobody says what the model {name!r} costs; write its `price:` under "
             f"`models: {name}:` in .lifeos/config.yaml (0 for a free one), or "
             "`agent: unknown_price: estimate` in policies/envelope.yaml",

@@ -9,14 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lifeos.core.modelcall import Checked, digest
-from lifeos.core.modelerror import (
-    LEAST_WAIT,
-    TRIES,
-    Asked,
-    Meaning,
-    Trouble,
-)
-from lifeos.proxy.meter import Meter
+from lifeos.core.modelerror import LEAST_WAIT, TRIES, Meaning, Trouble
+from lifeos.proxy.meter import Meter, Stop
 from lifeos.proxy.outlet import Outlet, Redactor
 from lifeos.proxy.route import Route
 
@@ -31,18 +25,6 @@ class Party:
     seat: str
     clock: Callable[[], float]
     told: Callable[[str], None]
-
-    @property
-    def asked(self) -> Asked:
-        """For messages."""
-        provider = self.route.provider
-        return Asked(
-            self.route.name,
-            self.route.model.id,
-            self.route.provider_name,
-            provider.url,
-            provider.key_env,
-        )
 
 
 class Line:
@@ -95,13 +77,14 @@ class Line:
             self._errors[key] = again
             last = self._refusals >= TRIES
         if trouble.meaning is Meaning.CONFIG:
-            meter.end("config", trouble.text)
+            meter.end(Stop.CONFIG, trouble.text)
         elif trouble.meaning is Meaning.QUOTA or (trouble.meaning is Meaning.AGAIN and last):
             # Where the provider does not say, the policy does: the backoff of `quota`.
             wait = None if trouble.wait is None else round(max(LEAST_WAIT, trouble.wait))
-            meter.end("quota", trouble.text, wait)
+            meter.end(Stop.QUOTA, trouble.text, wait)
         elif trouble.meaning is Meaning.REQUEST and again >= meter.allowance.limits.repeats:
-            meter.end("repeats", f"{trouble.message}, {again} times in a row for the same reason")
+            told = f"{trouble.message}, {again} times in a row for the same reason"
+            meter.end(Stop.REPEATS, told)
 
     def tell(self, checked: Checked) -> None:
         """Put what is new in a conversation into the transcript."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lifeos.core.modelanswer import Used, price_of
 from lifeos.core.policy.models import Price
 from lifeos.core.receipt import Receipt, total
-from lifeos.model import Usage
+from lifeos.model import FailureClass, Usage
 from lifeos.proxy.route import Allowance, Route
 from lifeos.proxy.transcript import Transcript
 
@@ -55,15 +56,40 @@ class Wish:
         return min(self.route.model.context, -(-self.size // 2) + 16)
 
 
-REFUSALS = frozenset({"quota", "config"})
-"""Of ``Meter.stop``: the provider refuses, which says nothing about the work."""
+class Stop(StrEnum):
+    """Why an attempt has to end, as its meter says it."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    COST = "cost"
+    REPEATS = "repeats"
+    QUOTA = "quota"
+    CONFIG = "config"
+    PRICE = "price"
+
+    @property
+    def failure(self) -> FailureClass:
+        """What an agent that was ended for it has failed as, whatever its program."""
+        match self:
+            case Stop.REQUESTS | Stop.TOKENS | Stop.COST:
+                return FailureClass.BUDGET_EXCEEDED
+            case Stop.REPEATS:
+                return FailureClass.TOOL_ERROR
+            case Stop.QUOTA:
+                return FailureClass.QUOTA
+            case Stop.CONFIG | Stop.PRICE:
+                return FailureClass.CONFIG_ERROR
+
+
+REFUSALS = frozenset({Stop.QUOTA, Stop.CONFIG})
+"""The provider refuses, which says nothing about the work."""
 
 
 class Meter:
     """Counts the calls of one attempt (all of its seats together), and says when to stop.
 
-    ``stop`` says in one word why the attempt has to end ("" while it need not): requests, tokens,
-    cost, repeats, quota, config or price; ``message`` says it for people, with the next action.
+    ``stop`` says why the attempt has to end (None while it need not); ``message`` says it for
+    people, with the next action.
     ``wake_after`` are the seconds to wait, with quota. ``refused`` counts the requests that were
     not sent on because of what they were. ``journal`` is told each receipt as soon as there is one.
     """
@@ -71,7 +97,7 @@ class Meter:
     def __init__(self, allowance: Allowance, journal: Callable[[Receipt], None] = _nowhere) -> None:
         self.allowance = allowance
         self._journal = journal
-        self.stop = ""
+        self.stop: Stop | None = None
         self.message = ""
         self.wake_after: int | None = None
         self.refused = 0
@@ -97,7 +123,7 @@ class Meter:
         """The conversation in lines of JSON, without secrets, cut to its limit."""
         return self.record.lines()
 
-    def end(self, stop: str, message: str, wake_after: int | None = None) -> None:
+    def end(self, stop: Stop, message: str, wake_after: int | None = None) -> None:
         """The attempt has to end. The first reason stays."""
         with self._changed:
             if not self.stop:
@@ -112,7 +138,7 @@ class Meter:
             too_many = self.refused >= self.allowance.limits.requests
         if too_many:
             self.end(
-                "requests",
+                Stop.REQUESTS,
                 f"the agent made {self.refused} requests that are not allowed; the transcript says "
                 "which: set up the agent so that it does not make them",
             )
@@ -199,20 +225,20 @@ class Meter:
         usage = self.usage
         if sent >= limits.requests:
             self.end(
-                "requests",
+                Stop.REQUESTS,
                 f"the attempt has made its {limits.requests} requests to the model; make the task "
                 "smaller, or raise `agent: requests:` in policies/envelope.yaml",
             )
         elif tokens < wish.tokens_in + min(LEAST, wish.tokens_out):
             self.end(
-                "tokens",
+                Stop.TOKENS,
                 f"the attempt used {usage.tokens} of its {self.allowance.tokens} tokens, and the "
                 "next call could go beyond; make the task smaller, or raise `agent: tokens:` in "
                 "policies/envelope.yaml and `tokens_per_run` in policies/loop.yaml",
             )
         else:
             self.end(
-                "cost",
+                Stop.COST,
                 f"the attempt used ${usage.cost:.4f} of its ${self.allowance.cost or 0.0:.4f}, and "
                 "the next call could go beyond; make the task smaller, or raise "
                 "`reserve_per_attempt` in policies/loop.yaml",

@@ -31,9 +31,6 @@ class Probe:
 
     model: str
     provider: str
-    reachable: bool = False
-    key_accepted: bool | None = None
-    model_found: bool | None = None
     tools: bool | None = None
     usage_reported: bool | None = None
     cost_by: str = ""
@@ -53,7 +50,7 @@ def probe(route: Route, clock: Callable[[], float]) -> Probe:
     ``clock`` gives seconds since 1970 UTC. Never raises for what the other side does.
     """
     found = Probe(route.name, route.provider_name)
-    asked = _asked(route)
+    asked = route.asked
     started = clock()
     try:
         with Outlet(route, _SILENCE) as outlet, outlet.call(_body(route, outlet.host)) as answer:
@@ -67,11 +64,6 @@ def probe(route: Route, clock: Callable[[], float]) -> Probe:
         trouble = unreachable(asked, str(error), certificate=error.certificate)
         found = replace(found, problem=trouble.message, fix=_fix(trouble))
     return replace(found, seconds=max(0.0, clock() - started))
-
-
-def _asked(route: Route) -> Asked:
-    provider = route.provider
-    return Asked(route.name, route.model.id, route.provider_name, provider.url, provider.key_env)
 
 
 def _body(route: Route, host: str) -> bytes:
@@ -100,7 +92,6 @@ def _fix(trouble: Trouble) -> str:
 
 def _judged(route: Route, found: Probe, answer: Answer) -> Probe:
     """What a successful answer shows."""
-    found = replace(found, reachable=True, key_accepted=True, model_found=True)
     body = _take(answer, _MAX_ANSWER)
     reading = Reading(route.provider.wire)
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
@@ -138,21 +129,13 @@ def _failed(route: Route, found: Probe, answer: Answer, asked: Asked, now: float
     if answer.status in {400, 404, 422} and _about_tools(said):
         return replace(
             found,
-            reachable=True,
-            key_accepted=True,
-            model_found=True,
             tools=False,
             problem=f"the model {route.model.id} takes no tools, which a coding agent needs",
             fix=f"choose another `id:` under `models: {route.name}:` in .lifeos/config.yaml",
         )
     trouble = judge(answer.status, answer.headers, said, asked, now)
-    refused = answer.status in {401, 403}
-    config = trouble.meaning is Meaning.CONFIG
     return replace(
         found,
-        reachable=True,
-        key_accepted=False if refused else None if config else True,
-        model_found=False if config and answer.status in {400, 404, 422} else None,
         problem=trouble.message,
         fix=_fix(trouble) or "look at the provider's documentation for what it accepts",
     )

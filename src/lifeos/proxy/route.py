@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lifeos.core.modelerror import Asked
 from lifeos.core.policy.envelope import AgentLimits
 from lifeos.core.policy.models import Model, Provider
 
@@ -17,6 +18,12 @@ class Route:
     provider: Provider
     model: Model
     key: str = field(repr=False)  # no traceback and no log may show it
+
+    @property
+    def asked(self) -> Asked:
+        """Who is asked, for messages."""
+        provider = self.provider
+        return Asked(self.name, self.model.id, self.provider_name, provider.url, provider.key_env)
 
 
 @dataclass(frozen=True)

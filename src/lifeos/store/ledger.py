@@ -17,35 +17,32 @@ until then nobody else has them, and if somebody else was first they are dropped
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lifeos.core.canonical import canonical_json, sha256
-from lifeos.core.clean import for_commit, one_line
 from lifeos.core.machine import apply
 from lifeos.core.records import (
-    RECORD_LIMIT,
     AnyRecord,
-    AttemptFacts,
     Closed,
-    Finished,
     Noted,
     Topic,
-    format_message,
-    parse_message,
-    subject,
-    to_json,
 )
 from lifeos.core.state import Snapshot
-from lifeos.errors import Busy, IllegalTransition, LedgerBroken, UsageError
-from lifeos.model import CloseOutcome, Frozen
-from lifeos.store.objects import Objects
+from lifeos.errors import Busy, LedgerBroken, UsageError
+from lifeos.store.endings import ClosedFolder, Ended, closed_path, packet_path
+from lifeos.store.entries import (
+    Entry,
+    commit_message,
+    few_entries,
+    read_entries,
+    replay,
+    seq_of,
+    within_limit,
+)
 from lifeos.store.repo import Repo
-from lifeos.store.trees import Edit, edit, lookup, parse_tree, read_tree, walk
+from lifeos.store.trees import Edit, edit, lookup, walk
 
 if TYPE_CHECKING:
     from lifeos.store.remote import Remote
@@ -55,93 +52,12 @@ T = TypeVar("T")
 BRANCH = "refs/heads/lifeos/ledger"
 SEEN = "refs/lifeos/seen"
 STATE_EVERY = 256
-TITLE_LIMIT = 100
-LOG_FORMAT = "--format=%H %T %ae %P%n%B%x00"
-_SEQ = "Lifeos-Seq: "
-_END = b"\0\n"
-_FEW = 64
 _TURNS = 30
 _FILE, _FOLDER = "100644", "040000"
 
 
 class LedgerMoved(Exception):
     """Somebody else recorded a transition meanwhile: look again and decide again."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One transition as it stands: its commit, that commit's tree and parents, the record."""
-
-    commit: str
-    tree: str
-    parents: tuple[str, ...]
-    seq: int
-    record: AnyRecord
-    author: str = ""
-
-
-class Ended(Frozen):
-    """How the last run of a task ended. ``ledger`` is the commit whose tree has its artifacts."""
-
-    task: str
-    run: str
-    ordinal: int
-    outcome: CloseOutcome
-    task_digest: str
-    landed: str = ""
-    ledger: str = ""
-    at: int = 0
-    reverted: str = ""
-
-
-def fan(name: str) -> str:
-    """Two letters that spread names over 256 folders."""
-    return sha256(name)[:2]
-
-
-def closed_path(task: str) -> str:
-    """Where the tree says how a task ended."""
-    return f"closed/{fan(task)}/{task}"
-
-
-def packet_path(run: str) -> str:
-    """The folder of an ended run's packet."""
-    return f"packets/{fan(run)}/{run}"
-
-
-def attempt_path(run: str, n: int) -> str:
-    """The folder of one attempt's artifacts."""
-    return f"runs/{run}/{n}"
-
-
-class _ClosedFolder:
-    """Which blob says how a task ended; folders that were read before are not read again."""
-
-    def __init__(self) -> None:
-        self._folder = ""
-        self._index: dict[str, str] = {}
-        self._fans: dict[str, dict[str, str]] = {}
-
-    def of(self, objects: Objects, tree: str) -> Mapping[str, str]:
-        """The blob's id by task, in this tree of the ledger."""
-        folder = lookup(objects, tree, "closed")
-        if folder is None:
-            return {}
-        if folder.oid != self._folder:
-            self._read(objects, folder.oid)
-        return self._index
-
-    def _read(self, objects: Objects, folder: str) -> None:
-        fans = {entry.oid: entry.name for entry in read_tree(objects, folder)}
-        kept = {oid: self._fans[oid] for oid in fans if oid in self._fans}
-        lacking = [oid for oid in fans if oid not in kept]
-        size = 20 if objects.hash_name == "sha1" else 32
-        for oid, _, data in objects.read_many(lacking):
-            entries = parse_tree(oid, data, size)
-            # What lies in another folder than its own is not found by name either.
-            kept[oid] = {one.name: one.oid for one in entries if fan(one.name) == fans[oid]}
-        self._folder, self._fans = folder, kept
-        self._index = {task: oid for part in kept.values() for task, oid in part.items()}
 
 
 class Ledger:
@@ -158,7 +74,7 @@ class Ledger:
         self.when_kept: Callable[[], None] = _nothing
         """Called when the transitions appended so far are safe on the remote."""
         self._kept = (tip, tree, snapshot)
-        self._closed = _ClosedFolder()
+        self._closed = ClosedFolder()
         self._endings: dict[str, Ended] = {}
 
     # --- opening ----------------------------------------------------------------------------
@@ -306,7 +222,7 @@ class Ledger:
         snapshot = apply(self.snapshot, record)
         changes: dict[str, Edit] = dict.fromkeys(drop)
         changes |= {path: (_FOLDER, oid) for path, oid in (trees or {}).items()}
-        record, extra = _within_limit(record)
+        record, extra = within_limit(record)
         for path, data in {**(artifacts or {}), **extra}.items():
             changes[path] = (_FILE, self.repo.objects.write_blob(data))
         if snapshot.seq % STATE_EVERY == 0:
@@ -402,7 +318,7 @@ class Ledger:
             return False
         if tip is None:
             raise LedgerBroken("the branch lifeos/ledger has disappeared")
-        few = _few_entries(self.repo, tip, self.tip)
+        few = few_entries(self.repo, tip, self.tip)
         entries = read_entries(self.repo, tip, self.tip) if few is None else iter(few)
         self.snapshot = replay(self.snapshot, entries)
         self.tip, self.tree = tip, self.repo.objects.commit(tip).tree
@@ -485,122 +401,6 @@ def require_contains(repo: Repo, ledger: Ledger, commit: str, who: str) -> None:
         )
 
 
-def read_entries(repo: Repo, tip: str, since: str | None = None) -> Iterator[Entry]:
-    """The transitions from after ``since`` (or the first) up to ``tip``, oldest first.
-
-    Raises ``LedgerBroken``, naming the commit, for anything that is not one record a commit in
-    one line of history.
-    """
-    span = f"{since}..{tip}" if since else tip
-    pieces = repo.git.stream("log", "--reverse", LOG_FORMAT, "--end-of-options", span)
-    with closing(pieces):
-        for block in _blocks(pieces):
-            yield _entry(repo, block)
-
-
-def parse_entries(repo: Repo, listing: bytes) -> Iterator[Entry]:
-    """The transitions in what ``git log`` with ``LOG_FORMAT`` printed, in that order."""
-    for block in _blocks((listing,)):
-        yield _entry(repo, block)
-
-
-def _blocks(pieces: Iterable[bytes]) -> Iterator[str]:
-    """The commits in what ``git log`` prints. They are read while git looks for the next ones."""
-    rest = b""
-    for piece in pieces:
-        data = rest + piece
-        end = data.rfind(_END) + len(_END)
-        if end < len(_END):
-            rest = data
-            continue
-        rest = data[end:]
-        for block in data[: end - len(_END)].decode("utf-8", "replace").split("\0\n"):
-            if block.strip("\0\n"):
-                yield block
-    last = rest.decode("utf-8", "replace")
-    if last.strip("\0\n"):
-        yield last
-
-
-def _entry(repo: Repo, block: str) -> Entry:
-    head, _, message = block.partition("\n")
-    commit, tree, author, *parents = head.split(" ")
-    return _made(repo, commit, tree, tuple(filter(None, parents)), author, message)
-
-
-def _few_entries(repo: Repo, tip: str, since: str) -> list[Entry] | None:
-    """The transitions after ``since``, read without a process of their own; None if too many.
-
-    Who waits for the ledger's lock has missed a few each time, and starting git costs as much as
-    thirty of them.
-    """
-    found: list[Entry] = []
-    here = tip
-    while here != since:
-        if len(found) == _FEW:
-            return None
-        commit = repo.objects.commit(here)
-        email = commit.author.identity.email
-        # As in what git lists: bytes that are not UTF-8 are not kept as they are.
-        message = commit.message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        found.append(_made(repo, here, commit.tree, commit.parents, email, message))
-        if not commit.parents:
-            return None  # another beginning: what that means is said where all is read
-        here = commit.parents[0]
-    return found[::-1]
-
-
-def _made(
-    repo: Repo, commit: str, tree: str, parents: tuple[str, ...], author: str, message: str
-) -> Entry:
-    if len(parents) > 1:
-        raise LedgerBroken(f"commit {commit} of the ledger is a merge: transitions are one line")
-    record = parse_message(message, commit)
-    return Entry(
-        commit=commit,
-        tree=tree,
-        parents=parents,
-        seq=_seq(message, commit),
-        record=_whole(repo, tree, record, commit),
-        author=author,
-    )
-
-
-def _seq(message: str, commit: str) -> int:
-    last = message.rfind(f"\n{_SEQ}") + 1 + len(_SEQ)
-    plain = message[last:].removesuffix("\n")
-    if last > len(_SEQ) and plain.isdecimal():  # where it always is, unless somebody wrote it
-        return int(plain)
-    for line in reversed(message.rstrip().split("\n")):
-        if line.startswith(_SEQ) and line[len(_SEQ) :].isdecimal():
-            return int(line[len(_SEQ) :])
-    raise LedgerBroken(f"commit {commit} of the ledger has no {_SEQ.strip()} trailer")
-
-
-def replay(
-    snapshot: Snapshot,
-    entries: Iterator[Entry],
-    each: Callable[[Snapshot, Entry], None] | None = None,
-) -> Snapshot:
-    """The snapshot after these transitions. ``each`` sees the snapshot before each of them.
-
-    Raises ``LedgerBroken`` naming the commit whose record is not possible where it stands.
-    """
-    for entry in entries:
-        if each is not None:
-            each(snapshot, entry)
-        try:
-            snapshot = apply(snapshot, entry.record, entry.commit)
-        except IllegalTransition as error:
-            raise LedgerBroken(f"ledger commit {entry.commit}: {error}") from error
-        if snapshot.seq != entry.seq:
-            raise LedgerBroken(
-                f"ledger commit {entry.commit} says it is transition {entry.seq},"
-                f" but it is the {snapshot.seq}th: something was dropped or put in"
-            )
-    return snapshot
-
-
 def _hydrate(repo: Repo, tip: str, tree: str) -> Snapshot:
     leaf = lookup(repo.objects, tree, "state.json")
     if leaf is None:
@@ -609,7 +409,7 @@ def _hydrate(repo: Repo, tip: str, tree: str) -> Snapshot:
         state = Snapshot.model_validate_json(repo.objects.read(leaf.oid)[1])
     except ValueError as error:
         raise LedgerBroken(f"ledger commit {tip}: its state.json cannot be read") from error
-    missing = _seq(repo.objects.commit(tip).message, tip) - state.seq
+    missing = seq_of(repo.objects.commit(tip).message, tip) - state.seq
     if not 0 <= missing < STATE_EVERY:
         raise LedgerBroken(f"ledger commit {tip}: its state.json is of another place")
     since = repo.git.run("rev-parse", "--verify", "--end-of-options", f"{tip}~{missing}")
@@ -630,40 +430,8 @@ def _read_cache(repo: Repo, tip: str) -> Snapshot | None:
         return None  # a cache of another version: it is made anew from the records
 
 
-def commit_message(record: AnyRecord, seq: int, prose: str) -> str:
-    """The message of the commit that is transition number ``seq``."""
-    title = one_line(subject(record), TITLE_LIMIT)
-    return format_message(record, title, for_commit(prose)) + f"{_SEQ}{seq}\n"
-
-
 def _governance(repo: Repo, digest: str, files: Mapping[str, bytes]) -> dict[str, Edit]:
     return {
         f"governance/{digest}/{path}": (_FILE, repo.objects.write_blob(data))
         for path, data in files.items()
     }
-
-
-def _within_limit(record: AnyRecord) -> tuple[AnyRecord, dict[str, bytes]]:
-    """A record whose line is short enough; facts that are too large go to the tree by digest."""
-    if len(to_json(record).encode()) <= RECORD_LIMIT:
-        return record, {}
-    if not isinstance(record, Finished) or record.facts is None:
-        raise UsageError(
-            f"the record of {subject(record)[:80]} is larger than {RECORD_LIMIT} bytes",
-            "shorten the task's title, the comment or the scope",
-        )
-    facts = canonical_json(record.facts.model_dump(mode="json")).encode()
-    small = record.model_copy(update={"facts": None, "facts_digest": sha256(facts)})
-    return small, {f"{attempt_path(record.run, record.n)}/facts.json": facts}
-
-
-def _whole(repo: Repo, tree: str, record: AnyRecord, commit: str) -> AnyRecord:
-    """The record with its facts, read from the tree where they were too large."""
-    if not isinstance(record, Finished) or not record.facts_digest:
-        return record
-    path = f"{attempt_path(record.run, record.n)}/facts.json"
-    leaf = lookup(repo.objects, tree, path)
-    data = repo.objects.read(leaf.oid)[1] if leaf else b""
-    if sha256(data) != record.facts_digest:
-        raise LedgerBroken(f"ledger commit {commit}: {path} is not what the record names")
-    return record.model_copy(update={"facts": AttemptFacts.model_validate(json.loads(data))})

@@ -167,9 +167,7 @@ class Remote:
         lines = result.out.decode("utf-8", "replace").splitlines()
         found = {ref: oid for oid, _, ref in (line.partition("\t") for line in lines)}
         return {
-            ref: oid
-            for ref, oid in found.items()
-            if ref.startswith(prefix) and OID.fullmatch(oid)
+            ref: oid for ref, oid in found.items() if ref.startswith(prefix) and OID.fullmatch(oid)
         }
 
     # --- moving -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from lifeos.core.records import AnyRecord, Held
-from lifeos.store.ledger import LOG_FORMAT, Entry, parse_entries
+from lifeos.store.entries import LOG_FORMAT, Entry, parse_entries
 from lifeos.store.repo import Repo
 
 PAGE = 500

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, item_of, read_answer, stray_answer
 from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer
-from lifeos.core.decide import Answer, Facts, subject_of
+from lifeos.core.facts import Answer, Facts
 from lifeos.core.policy import Approvals
 from lifeos.core.policy.forge import ForgeKind
+from lifeos.core.questions import subject_of
 from lifeos.core.state import Item
 from lifeos.model import Decision, Trust
 from lifeos.store.history import introducing

@@ -11,7 +11,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifeos.agents import Agent, Reply, Request, choose
@@ -34,6 +34,7 @@ from lifeos.store.diff import diff
 from lifeos.store.git import GitError
 from lifeos.store.materialize import materialize
 from lifeos.store.repo import Repo
+from lifeos.tick.purse import Purse
 
 MESSAGE_LIMIT = 500
 LOG_LIMIT = 512 * 1024
@@ -52,7 +53,7 @@ class Job:
     plan: str = ""
     feedback: str = ""
     checks: str = ""  # checks.json of the build under review
-    spent_today: float = 0.0  # US dollars, by all runs, when the attempt was claimed
+    purse: Purse = field(default_factory=Purse)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Site:
         """Names and values of this process's environment that must not appear in any work."""
         config = governance.config
         keys = {each.key_env for each in config.providers.values()} | {config.forge.secret}
+        keys |= set(config.notify.apprise)
         handed = governance.envelope.environment
         return leaks.values_of(self.environ, keys=keys - {""}, handed_through=handed)
 

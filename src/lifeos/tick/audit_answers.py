@@ -8,13 +8,14 @@ from lifeos import strict_yaml
 from lifeos.core.answers import AnswerFile, answer_path, read_answer
 from lifeos.core.approvals import Signed, is_approver
 from lifeos.core.canonical import short_id
-from lifeos.core.decide import Facts, apart_subject, subject_of
+from lifeos.core.facts import Facts
 from lifeos.core.policy import Approvals, ExpiryThen
+from lifeos.core.questions import apart_subject, subject_of
 from lifeos.core.records import Held, Resolved
 from lifeos.core.state import Item
 from lifeos.model import Decision, Trust
+from lifeos.store.entries import Entry
 from lifeos.store.history import introducing, is_ancestor
-from lifeos.store.ledger import Entry
 from lifeos.store.objects import LIFEOS, Commit
 from lifeos.store.signature import verify
 from lifeos.tick.audit import Audit

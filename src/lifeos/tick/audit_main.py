@@ -8,8 +8,8 @@ from lifeos.core.judge import landing_checkpoint
 from lifeos.core.records import Claimed, Closed, Noted, Topic
 from lifeos.core.state import PullRequest, Run
 from lifeos.model import CloseOutcome, Stage
+from lifeos.store.entries import Entry
 from lifeos.store.history import changed_paths, is_ancestor, lifeos_commits
-from lifeos.store.ledger import Entry
 from lifeos.store.merge import merge
 from lifeos.store.objects import Commit
 from lifeos.store.repo import Repo

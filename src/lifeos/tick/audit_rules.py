@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from lifeos.core.records import Noted, Topic
 from lifeos.governance import governance_digest
 from lifeos.model import Trust
+from lifeos.store.entries import Entry
 from lifeos.store.history import brought_by, is_ancestor
-from lifeos.store.ledger import Entry
 from lifeos.tick.audit import Audit
 from lifeos.tick.authority import by_approver
 from lifeos.tick.reading import QUEUE, RULES, STOP, governance_files

@@ -23,7 +23,8 @@ from lifeos.core.records import (
 )
 from lifeos.core.state import Snapshot
 from lifeos.model import Stage
-from lifeos.store.ledger import Ended, Entry, attempt_path, closed_path, packet_path
+from lifeos.store.endings import Ended, closed_path, packet_path
+from lifeos.store.entries import Entry, attempt_path
 from lifeos.store.objects import Objects
 from lifeos.store.trees import FOLDER, TreeEntry, lookup, read_tree
 from lifeos.tick.audit import Audit

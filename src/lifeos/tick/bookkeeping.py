@@ -11,7 +11,7 @@ from lifeos.core.backlog.entry import Backlog, Mark, Task
 from lifeos.core.backlog.parse import parse
 from lifeos.core.state import Snapshot
 from lifeos.model import CloseOutcome
-from lifeos.store.ledger import Ended
+from lifeos.store.endings import Ended
 from lifeos.store.trees import Edit, edit, lookup, read_tree
 from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, QUEUE, Main, no_queue, queue_files, read_file

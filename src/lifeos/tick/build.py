@@ -17,6 +17,7 @@ from lifeos.core.council import AurType, seats
 from lifeos.core.envelope import Breach, BreachKind, Budget, failure_class, item_kind, judge
 from lifeos.core.globs import any_match
 from lifeos.core.guardrails import changed_test_files, weakened
+from lifeos.core.offending import with_lines
 from lifeos.core.records import AttemptFacts, BreachFact
 from lifeos.core.review import Review
 from lifeos.core.rulereview import review_build
@@ -75,9 +76,7 @@ def build(site: Site, job: Job) -> Result:
         site.progress("  the patch that a person accepted, as it is")
         checked = _here(site, job, base)
         return judged(site, job, Imported(tree=job.run.work), Reply(), checked, accepted=True)
-    agent = agent_of(job, job.claim.stage)
-    with work_folder(site, job, _start(site, job, agent)) as folder:
-        return _by_agent(site, job, base, agent, folder)
+    return by_agent(site, job, base, agent_of(job, job.claim.stage))
 
 
 def _start(site: Site, job: Job, agent: Agent) -> str:
@@ -91,25 +90,26 @@ def _start(site: Site, job: Job, agent: Agent) -> str:
     return run.work if agent.resumes and run.work and same_plan else base_tree(site, job)
 
 
-def _by_agent(site: Site, job: Job, base: BaseEvidence, agent: Agent, folder: Path) -> Result:
+def by_agent(site: Site, job: Job, base: BaseEvidence, agent: Agent) -> Result:
+    """One attempt by this agent, in a folder of its own, and what lifeos finds in it."""
     tree = base_tree(site, job)
-    layer = prepared(site, job, tree).folder
-    request = request_of(site, job, site.sandbox, layer)
-    site.progress(f"  {agent.name} builds")
-    if agent.paid:
-        from lifeos.tick.modelled import run_modelled
+    with work_folder(site, job, _start(site, job, agent)) as folder:
+        request = request_of(site, job, site.sandbox, prepared(site, job, tree).folder)
+        site.progress(f"  {agent.name} builds")
+        if agent.paid:
+            from lifeos.tick.modelled import run_modelled
 
-        reply, kept = run_modelled(site, job, agent, request, folder)
-    else:
-        reply, kept = agent.run(request, folder), {}
-    result = failed_reply(site, reply)
-    if result is None:
-        leftovers = job.governance.envelope.leftovers
-        imported = import_folder(site.repo, folder, tree, leftovers=leftovers)
-        result = judged(site, job, imported, reply, _here(site, job, base), accepted=False)
-        if any(breach.kind == BreachKind.SECRET for breach in result.facts.breaches):
-            _quarantine(site, job, folder)
-    return with_artifacts(result, kept)
+            reply, kept = run_modelled(site, job, agent, request, folder)
+        else:
+            reply, kept = agent.run(request, folder), {}
+        result = failed_reply(site, reply)
+        if result is None:
+            leftovers = job.governance.envelope.leftovers
+            imported = import_folder(site.repo, folder, tree, leftovers=leftovers)
+            result = judged(site, job, imported, reply, _here(site, job, base), accepted=False)
+            if any(breach.kind == BreachKind.SECRET for breach in result.facts.breaches):
+                _quarantine(site, job, folder)
+        return with_artifacts(result, kept)
 
 
 def _quarantine(site: Site, job: Job, folder: Path) -> None:
@@ -225,7 +225,8 @@ def _breaches(
         special=(*imported.special, *imported.unreadable, *imported.too_large),
         secret_values=site.secret_values(governance),
     )
-    return (*outside, *weakened(changes, contents))
+    found = (*outside, *weakened(changes, contents))
+    return with_lines(found, changes, contents, site.secret_values(governance))
 
 
 def _breached(

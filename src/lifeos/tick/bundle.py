@@ -209,7 +209,7 @@ def _load(folder: int) -> Bundle | str:
                 os.close(below)
         elif WORK in os.listdir(folder):
             return "it has a work folder that its index does not name"
-    except _RefusedError as refusal:
+    except RefusedError as refusal:
         return str(refusal)
     except OSError as error:
         return f"its work cannot be read: {error.strerror}"
@@ -254,8 +254,8 @@ def _problem(index: Index) -> str:
     return ""
 
 
-class _RefusedError(Exception):
-    """Why the files of a bundle cannot be taken."""
+class RefusedError(Exception):
+    """A bundle that does not count, and why, in a clause."""
 
 
 def _contents(
@@ -265,15 +265,15 @@ def _contents(
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name not in names and entry.name not in besides:
-                raise _RefusedError(f"{entry.name[:80]!r} is not named by its index")
+                raise RefusedError(f"{entry.name[:80]!r} is not named by its index")
     found = {}
     for name, digest in names.items():
         try:
             data = read_plain(name, min(most, left), folder)
         except (OSError, ValueError):
-            raise _RefusedError(f"{name} is missing, too large, or not a plain file") from None
+            raise RefusedError(f"{name} is missing, too large, or not a plain file") from None
         if sha256(data) != digest:
-            raise _RefusedError(f"{name} is not what the index names")
+            raise RefusedError(f"{name} is not what the index names")
         found[name] = data
         left -= len(data)
     return found, left

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeos.core.ciformat import ClaimFile, Matrix, line_of, matrix_of
-from lifeos.core.decide import Attempt, OpenRun
+from lifeos.core.ciformat import ClaimFile, Matrix, line_of, line_of_claims, matrix_of
+from lifeos.core.facts import Attempt, OpenRun
 from lifeos.core.state import Run
 from lifeos.errors import UsageError
 from lifeos.model import Stage
@@ -15,7 +15,7 @@ from lifeos.tick import perform
 from lifeos.tick.ci_tick import WORKER, TrustedTick, meets
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
-from lifeos.tick.loop import Report
+from lifeos.tick.report import Report
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,17 @@ def write_claims(out: Path, claims: tuple[ClaimFile, ...]) -> None:
             file.write(claim.model_dump_json(indent=1) + "\n")
 
 
-def tell_workflow(path: str, matrix: Matrix) -> None:
-    """Append ``matrix`` and ``count`` to the file that ``GITHUB_OUTPUT`` names.
+def tell_workflow(path: str, claims: tuple[ClaimFile, ...]) -> None:
+    """Append ``matrix``, ``count``, ``names`` and ``claims`` to the file of ``GITHUB_OUTPUT``.
 
-    Both are one line of ASCII made here; nothing that a person or a model wrote is in them.
+    ``claims`` are the claim files by name: an output says who wrote it, as a file handed over does
+    not. All are one line of ASCII made here; nothing that a person or a model wrote is in them.
     """
+    lines = {
+        "matrix": line_of(matrix_of(claims)),
+        "count": str(len(claims)),
+        "names": " ".join(claim.name.removesuffix(".json") for claim in claims),
+        "claims": line_of_claims(claims),
+    }
     with open(path, "a", encoding="ascii") as file:  # noqa: PTH123  (appended to, as it is told)
-        file.write(f"matrix={line_of(matrix)}\ncount={len(matrix.include)}\n")
+        file.write("".join(f"{name}={line}\n" for name, line in lines.items()))

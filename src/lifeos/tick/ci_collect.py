@@ -10,20 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lifeos.core.decide import Attempt, OpenRun
+from lifeos.core.facts import Attempt, OpenRun
 from lifeos.core.records import Closed, Finished
 from lifeos.core.state import Run
 from lifeos.errors import IllegalTransition, LifeosError
 from lifeos.model import FailureClass, Stage
-from lifeos.store.ledger import read_entries, require_contains
+from lifeos.store.entries import read_entries
+from lifeos.store.ledger import require_contains
 from lifeos.store.merge import merge
 from lifeos.tick import perform
 from lifeos.tick.attempt import Job, Result, failed, redacted
-from lifeos.tick.bundle import INDEX, Bundle, load
+from lifeos.tick.bundle import INDEX, Bundle, RefusedError, load
 from lifeos.tick.ci_check import REPORT, Checked, read_report
 from lifeos.tick.ci_site import job_at
 from lifeos.tick.ci_tick import TrustedTick
-from lifeos.tick.ci_trust import RefusedError, require_terms, require_whole, trusted
+from lifeos.tick.ci_trust import require_terms, require_whole, trusted
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
 from lifeos.tick.land import (
@@ -35,8 +36,8 @@ from lifeos.tick.land import (
     rechecked,
     require_clear,
 )
-from lifeos.tick.loop import Report
 from lifeos.tick.reading import content_of
+from lifeos.tick.report import Report
 from lifeos.tick.work import work_commit
 
 MOST_GIVEN = 1024

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from lifeos.core.decide import Attempt
+from lifeos.core.facts import Attempt
 from lifeos.core.globs import may_overlap
 from lifeos.core.records import AttemptFacts
 from lifeos.core.state import Claim, Run, Success
+from lifeos.errors import UsageError
 from lifeos.idle import remove_note
 from lifeos.model import Stage
 from lifeos.tick import perform
@@ -24,6 +25,8 @@ from lifeos.tick.context import Context
 from lifeos.tick.gather import Gatherer
 from lifeos.tick.land import merge_with_main, must_recheck
 from lifeos.tick.loop import Tick
+from lifeos.tick.report import Report
+from lifeos.tick.where import not_here
 
 WORKER = "ci"
 """Who a claim for the matrix is by: no process of this machine, so only its lease ends it."""
@@ -35,6 +38,15 @@ class TrustedTick(Tick):
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
         self.gatherer = Gatherer(ctx, elsewhere=True)
+
+    def run(self) -> Report:
+        """As every tick. Raises ``UsageError`` where the rules let no tick run here."""
+        elsewhere = not_here(self.ctx)
+        if elsewhere:
+            raise UsageError(
+                elsewhere, "set `tick: {where: any}` or `ci`, on main; or run it there"
+            )
+        return super().run()
 
     def _site(self) -> Site:
         return trusted_site(self.ctx)

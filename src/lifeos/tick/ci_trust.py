@@ -17,7 +17,6 @@ from lifeos.core.canonical import sha256
 from lifeos.core.checkreport import CheckReport, CheckResult
 from lifeos.core.envelope import BreachKind
 from lifeos.core.guardrails import changed_test_files
-from lifeos.core.hearing import Hearing, summoned
 from lifeos.core.policy.config import Check
 from lifeos.core.policy.council import Seat
 from lifeos.core.policy.words import CheckKind
@@ -26,16 +25,16 @@ from lifeos.core.review import Review
 from lifeos.core.state import Success
 from lifeos.core.table import REVIEWS
 from lifeos.errors import UsageError
-from lifeos.model import Change, FailureClass, Stage, Verdict
+from lifeos.model import Change, FailureClass, Stage
 from lifeos.store.diff import patch
-from lifeos.store.ledger import attempt_path
+from lifeos.store.entries import attempt_path
 from lifeos.store.materialize import Imported
 from lifeos.store.trees import lookup
 from lifeos.tick.attempt import Job, Result, Site, base_tree, failed, redacted, reviewed
 from lifeos.tick.attempt import review_by_rule as review_of_text
 from lifeos.tick.build import Evidence, judged, known_of
 from lifeos.tick.build import review_by_rule as review_of_build
-from lifeos.tick.bundle import Bundle
+from lifeos.tick.bundle import Bundle, RefusedError
 from lifeos.tick.ci_check import Checked
 from lifeos.tick.ci_work import unpack
 from lifeos.tick.context import Context
@@ -61,10 +60,6 @@ _SLACK = 2.0
 """How far use may be beyond what was set aside: a meter learns prices as it goes."""
 _TOLERANCE = 300
 """Seconds by which clocks of two machines may differ."""
-
-
-class RefusedError(Exception):
-    """A bundle that does not count, and why, in a clause."""
 
 
 class _SettledError(Exception):
@@ -203,7 +198,9 @@ def _review(ctx: Context, site: Site, job: Job, bundle: Bundle) -> Result:
     if not job.governance.config.agents.review.modelled:
         review = floor
     else:
-        review = _council(job, bundle, floor)
+        from lifeos.tick.ci_review import council_of
+
+        review = council_of(job, bundle, floor)
     if review.verdict is not told.outcome:
         raise RefusedError(f"it says {told.outcome}, and the review says {review.verdict}")
     result = reviewed(review)
@@ -219,33 +216,6 @@ def _floor(ctx: Context, site: Site, job: Job, stage: Stage) -> Review:
     data = ctx.ledger.read(f"{attempt_path(job.run.id, build)}/base.json")
     base = BaseEvidence.model_validate_json(data) if data else BaseEvidence()
     return review_of_build(site, job, base.proves_nothing)
-
-
-def _council(job: Job, bundle: Bundle, floor: Review) -> Review:
-    """The council's review, as far as it can be held to something.
-
-    What a model answered is the attempt's word. That rules refuse, who had to sit and how big the
-    review had to be is not.
-    """
-    try:
-        review = Review.model_validate_json(bundle.artifacts.get("review.json", b""))
-    except ValidationError:
-        raise RefusedError("its review.json is not a review") from None
-    if floor.verdict is not Verdict.ACCEPT:
-        if review.verdict is Verdict.ACCEPT:
-            raise RefusedError("it accepts what is refused by rule")
-        note = "One review by rule, which does not accept: the council was not asked."
-        return floor.model_copy(update={"note": note, "forced": False, "seats_missing": ()})
-    waived = tuple(Seat(name) for name in job.run.excused)
-    hearing = Hearing(
-        floor=floor, council=job.governance.council, has_scope=bool(job.run.scope), waived=waived
-    )
-    gave = {seat.seat for seat in review.seats if seat.verdict is not None}
-    wanted = {seat.value for seat in summoned(hearing).seats if seat not in waived}
-    if review.by != "council" or not wanted <= gave or review.mode.value < floor.mode.value:
-        missing = ", ".join(sorted(wanted - gave)) or "its mode"
-        raise RefusedError(f"its council is not the one that had to sit ({missing})")
-    return review
 
 
 # --- build ----------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, Step, Write, decide
+from lifeos.core.decide import decide
+from lifeos.core.facts import Attempt, End, Interrupt, OpenRun, Step, Write
 from lifeos.core.records import subject
 from lifeos.tick.bundle import complete
 from lifeos.tick.context import Context

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lifeos.core.answers import Refusal
-from lifeos.core.decide import Facts, TaskFact
+from lifeos.core.backlog.entry import Task
+from lifeos.core.facts import Facts, TaskFact
 from lifeos.core.policy import Agents, Governance
 from lifeos.core.pulls import News, OpenAgain
 from lifeos.core.state import Run, RunStatus
@@ -72,6 +73,7 @@ class Gatherer:
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     _unready: tuple[frozenset[Stage], tuple[Problem, ...]] | None = None
+    _grave: dict[tuple[str, str], Problem] = field(default_factory=dict)  # by rules and task
 
     def gather(self) -> Gathered:
         """The facts of this moment."""
@@ -114,7 +116,13 @@ class Gatherer:
             may_open=may_open,
             only_task=ctx.limits.task,
         )
-        problems = (*problems, *lacking, *wanting, *no_queue(ctx.repo, main.tree))
+        problems = (
+            *problems,
+            *lacking,
+            *wanting,
+            *self._unreviewable(),
+            *no_queue(ctx.repo, main.tree),
+        )
         refusals = (*refusals, *news.refusals)
         return Gathered(
             facts=facts, tasks=tasks, problems=problems, refusals=refusals, again=news.again
@@ -149,7 +157,25 @@ class Gatherer:
         return limit - self.opened
 
     def _candidates(self, tasks: Tasks) -> tuple[TaskFact, ...]:
-        return candidates(self.ctx, tasks, self.ctx.limits.task)
+        """The task to open next."""
+        rules = self.ctx.rules
+
+        def fits(task: Task) -> bool:
+            if not rules.config.agents.review.modelled:
+                return True
+            from lifeos.tick.ready import unreviewable
+
+            problem = unreviewable(rules, task)
+            if problem is not None:
+                self._grave[rules.digest, task.id] = problem
+            return problem is None
+
+        return candidates(self.ctx, tasks, self.ctx.limits.task, fits)
+
+    def _unreviewable(self) -> tuple[Problem, ...]:
+        """Why tasks were passed over in this tick, by the rules that hold now."""
+        now = self.ctx.rules.digest
+        return tuple(problem for (rules, _), problem in self._grave.items() if rules == now)
 
     def _sets(self) -> Mapping[str, Governance]:
         snapshot = self.ctx.ledger.snapshot

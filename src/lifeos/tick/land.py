@@ -20,8 +20,9 @@ from lifeos.core.records import Noted, Topic
 from lifeos.core.state import Run
 from lifeos.model import FailureClass
 from lifeos.store.checkout import InTheWay
+from lifeos.store.entries import TITLE_LIMIT
 from lifeos.store.history import changed_paths
-from lifeos.store.ledger import TITLE_LIMIT, LedgerMoved
+from lifeos.store.ledger import LedgerMoved
 from lifeos.store.merge import merge
 from lifeos.store.trees import Edit, lookup
 from lifeos.tick.attempt import Job, Result, Site, failed

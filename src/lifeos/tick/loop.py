@@ -7,32 +7,20 @@ and a tick that died anywhere is finished by the next one.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 from lifeos.core.answers import Refusal
 from lifeos.core.backlog.entry import Mark
-from lifeos.core.decide import (
-    Attempt,
-    End,
-    Facts,
-    Interrupt,
-    OpenRun,
-    Step,
-    Write,
-    decide,
-    intrusions,
-    next_wake,
-)
+from lifeos.core.decide import decide, next_wake
+from lifeos.core.facts import Attempt, End, Facts, Interrupt, OpenRun, Step, Write
 from lifeos.core.policy import NO_REMOTE
 from lifeos.core.pulls import OpenAgain
 from lifeos.core.records import Resolved
-from lifeos.core.state import RunStatus, Snapshot, Wake
-from lifeos.errors import Busy, IllegalTransition, LifeosError, Problem
+from lifeos.errors import Busy, IllegalTransition, LifeosError
 from lifeos.idle import remove_note, write_note
-from lifeos.model import CloseOutcome, FailureClass, Stage, Trust
+from lifeos.model import FailureClass, Stage, Trust
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, choose
 from lifeos.store.checkout import InTheWay, recover
@@ -46,6 +34,7 @@ from lifeos.tick.context import Context, Limits
 from lifeos.tick.gather import Gathered, Gatherer
 from lifeos.tick.land import land, merge_with_main, require_clear
 from lifeos.tick.publish import publish
+from lifeos.tick.report import Report, resting
 from lifeos.tick.tidy import tidy
 
 REFETCH = 10.0
@@ -56,44 +45,6 @@ LOST = 200
 """More lost races in a row than any number of other ticks can cause."""
 STEPS = 10_000
 """More steps than any tick can need; reaching it is a defect, and better than running for ever."""
-
-
-@dataclass
-class Report:
-    """What a tick did, for people: ended runs, what waits, what was refused or is in the way."""
-
-    opened: list[str] = field(default_factory=list)
-    ended: list[tuple[str, str, CloseOutcome]] = field(default_factory=list)
-    steps: int = 0
-    published: str | None = None
-    problems: tuple[Problem, ...] = ()
-    refusals: tuple[str, ...] = ()
-    in_the_way: list[str] = field(default_factory=list)
-    spoiled: list[str] = field(default_factory=list)
-    resting: tuple[str, ...] = ()
-    broken: bool = False  # whether the rules on main cannot be used
-    wake: int | None = None
-    main: str = ""
-    left_behind: str = ""  # why this clone's own main is not the remote's
-    elsewhere: str = ""  # where the truth is, if it is no longer where this tick began
-
-    def standing(self, waiting: tuple[str, ...]) -> str:
-        """What stays true until something changes, in one or a few lines."""
-        lines = [f"refused: {reason}" for reason in self.refusals]
-        lines += [f"refused: {reason}" for reason in self.spoiled]
-        lines += [f"problem: {problem}" for problem in self.problems]
-        lines += self.resting
-        lines += [line for line in (self.elsewhere, self.left_behind) if line]
-        if waiting:
-            lines.append(f"waiting for the CEO: {', '.join(waiting)}; see: lifeos queue")
-        elif not lines:
-            lines.append("nothing to do")
-        return "\n".join(lines)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether a run ended without a pass."""
-        return any(outcome is CloseOutcome.BLOCKED for _, _, outcome in self.ended)
 
 
 class Tick:
@@ -491,32 +442,6 @@ class Tick:
         except InTheWay as error:
             self._blocked_by(error)
         self.report.main = self.report.published or self.ctx.main()
-
-
-def resting(snapshot: Snapshot, facts: Facts) -> tuple[str, ...]:
-    """What keeps runs from going on beside open questions, in sentences."""
-    lines = []
-    if facts.stop:
-        lines.append("stopped: nothing begins until lifeos resume")
-    if intrusions(snapshot):
-        asked = ", ".join(item.id for item in intrusions(snapshot))
-        lines.append(f"nothing begins until it is answered what to do with what landed: {asked}")
-    if not facts.governance:
-        lines.append("the rules on main are broken: nothing begins until they are mended")
-    for run in snapshot.runs.values():
-        wake = run.wake
-        if run.status is RunStatus.PAUSED and wake is not None and not wake.stop:
-            lines.append(
-                f"paused: {run.task} at {run.stage} until {_until(wake)}; why: lifeos show {run.id}"
-            )
-    return tuple(lines)
-
-
-def _until(wake: Wake) -> str:
-    until = ["main moves"] if wake.main else []
-    if wake.at is not None:
-        until.append(f"{datetime.fromtimestamp(wake.at, UTC):%Y-%m-%d %H:%M} UTC")
-    return " or ".join(until)
 
 
 def _bundle(job: Job, result: Result) -> Bundle:

@@ -6,7 +6,7 @@ hold whatever the agent does. What the model is asked goes through ``lifeos.prox
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,17 @@ from lifeos.agents import Agent, Modelled, Reply, Request
 from lifeos.agents.program import version_of
 from lifeos.core import leaks
 from lifeos.core.canonical import sha256
+from lifeos.core.checkreport import CheckResult
 from lifeos.core.council import AurType
+from lifeos.core.hearing import Hearing
 from lifeos.core.policy import Governance
-from lifeos.core.policy.council import ChangeClass
+from lifeos.core.policy.council import ChangeClass, Seat
 from lifeos.core.receipt import RECEIPTS, AgentFacts, RanFact
-from lifeos.core.spend import dollars
+from lifeos.core.review import Proven, Review
+from lifeos.core.spend import cost_of, dollars
+from lifeos.core.table import MAKER
 from lifeos.errors import UsageError
-from lifeos.model import FailureClass, Stage, Usage
+from lifeos.model import FailureClass, Stage
 from lifeos.proxy import Allowance, Meter, Route, opened
 from lifeos.proxy.meter import REFUSALS
 from lifeos.store.trees import lookup
@@ -69,7 +73,10 @@ def meter_of(site: Site, job: Job) -> Meter:
     """The meter of this attempt; what it counts is on disk too, should this process be killed."""
     values = site.secret_values(job.governance)
     path = calls.place(site.folder, job.run.id, job.claim)
-    return Meter(allowance_of(job), calls.journal(path, lambda line: leaks.redact(line, values)))
+    journal = calls.journal(path, lambda line: leaks.redact(line, values))
+    meter = Meter(allowance_of(job), journal)
+    job.purse.opened(job.claim.nonce, meter)
+    return meter
 
 
 def docs_only(job: Job) -> bool:
@@ -90,6 +97,34 @@ def role_of(job: Job, stage: Stage) -> str:
             return roles.docs if docs_only(job) else roles.build
         case _:
             return roles.review
+
+
+def family_of_maker(job: Job) -> str | None:
+    """The model family of who made the subject of a review; None where no model did."""
+    config, stage = job.governance.config, MAKER[job.claim.stage]
+    kind = config.agents.adapter(stage)
+    if kind is None or not kind.modelled:
+        return None
+    model = config.models.get(role_of(job, stage))
+    return model.family if model else ""
+
+
+def hearing_of(
+    job: Job,
+    floor: Review,
+    checks: Sequence[CheckResult] = (),
+    acceptance: Sequence[Proven] = (),
+) -> Hearing:
+    """What the council of this job sits about. ``floor`` is the review by rule of the same."""
+    return Hearing(
+        floor=floor,
+        council=job.governance.council,
+        has_scope=bool(job.run.scope),
+        builder=family_of_maker(job),
+        checks=checks,
+        acceptance=acceptance,
+        waived=tuple(Seat(name) for name in job.run.excused),
+    )
 
 
 def data_nonce(job: Job, about: str) -> str:
@@ -115,9 +150,10 @@ def progress_of(site: Site, job: Job, meter: Meter) -> Callable[[str], None]:
     limit = job.governance.loop.budgets.cost_per_day
 
     def say(line: str) -> None:
-        usage = meter.usage
-        spent = f"{usage.tokens:,} tokens, {dollars(usage.cost)}"
-        today = f"today {dollars(job.spent_today + usage.cost)} of {dollars(limit)}"
+        usage, day = meter.usage, job.purse.today(site.clock())
+        spent = f"{usage.tokens:,} tokens, {cost_of(usage)}"
+        about = "about " if day.estimated else ""
+        today = f"today {about}{dollars(day.cost)} of {dollars(limit)}"
         site.progress(f"    {line}  ({spent}; {today})")
 
     return say
@@ -147,17 +183,13 @@ def run_modelled(
 
 def settled(reply: Reply, meter: Meter) -> Reply:
     """The reply with what the meter counted, which is what holds, and how the provider refused."""
-    usage = meter.usage
-    spent = Usage(
-        seconds=reply.usage.seconds, tokens=usage.tokens, cost=usage.cost, requests=usage.requests
-    )
     if meter.stop in REFUSALS and reply.failure is not None:
         reply = replace(
             reply,
             failure=FailureClass.QUOTA,
             wake_after=meter.wake_after or reply.wake_after,
         )
-    return replace(reply, usage=spent)
+    return replace(reply, usage=meter.usage)
 
 
 def kept(agent: Agent, route: Route, meter: Meter, reply: Reply) -> dict[str, bytes]:
@@ -169,9 +201,13 @@ def kept(agent: Agent, route: Route, meter: Meter, reply: Reply) -> dict[str, by
         provider=route.provider_name,
         id=route.model.id,
         family=route.model.family,
-        said_cost=reply.said_cost,
+        said_cost=reply.reported.cost,
+        said_tokens=reply.reported.tokens,
+        said_requests=reply.reported.requests,
         ran=tuple(
-            RanFact(command=each.command, status=each.status, denied=each.denied)
+            RanFact(
+                command=each.command, status=each.status, seconds=each.seconds, denied=each.denied
+            )
             for each in reply.ran[:MOST_RAN]
         ),
     )

@@ -9,14 +9,15 @@ from pydantic import ValidationError
 
 from lifeos import __version__
 from lifeos.core.canonical import sha256
-from lifeos.core.decide import End
+from lifeos.core.facts import End
 from lifeos.core.packet import Packet, assemble, markdown, statement
 from lifeos.core.packetfacts import ModelLine
 from lifeos.core.packetmodels import model_lines
 from lifeos.core.records import Finished
 from lifeos.core.review import Review
 from lifeos.core.state import Run
-from lifeos.store.ledger import Entry, Ledger, attempt_path, read_entries
+from lifeos.store.entries import Entry, attempt_path, read_entries
+from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup, walk
 from lifeos.tick.build import Evidence

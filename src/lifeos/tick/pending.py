@@ -7,9 +7,10 @@ from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_tex
 from lifeos.core.records import Held
 from lifeos.core.review import Review
 from lifeos.core.state import OnApprove, Run
-from lifeos.model import ItemKind, Stage
+from lifeos.core.table import INTRUDED
+from lifeos.model import ItemKind, Stage, Trust
 from lifeos.store.diff import diffstat
-from lifeos.store.ledger import attempt_path
+from lifeos.store.entries import attempt_path
 from lifeos.tick.build import Evidence
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
@@ -22,10 +23,20 @@ _REVIEWS = (Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW)
 
 def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
     """The file under ``.lifeos/queue/`` that stands for an item about to be opened."""
+    by_pull = ctx.rules.approvals.trust is Trust.MERGE
     run = ctx.ledger.snapshot.runs.get(held.run or "")
+    if held.rule == INTRUDED:
+        trees = [ctx.repo.objects.commit(commit).tree for commit in (held.onto, held.about)]
+        facts = PendingFacts(
+            diffstat=diffstat(ctx.repo, *trees),
+            base=held.onto[:12],
+            ref=held.about[:12],
+            by_pull=by_pull,
+        )
+        return pending_text(held, facts)
     if run is None:
         details = (("What differs from the adopted set", _rules(ctx, gathered)),)
-        return pending_text(held, PendingFacts(details=details))
+        return pending_text(held, PendingFacts(details=details, by_pull=by_pull))
     evidence = _evidence(ctx, run)
     # What may not be kept is not the run's work: that is what an attempt before it left.
     apart = held.item_kind is ItemKind.BREACH and _again(run)
@@ -51,6 +62,7 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         risk=run.risk.value,
         files=len(run.paths) if stat else 0,
         lines=run.lines if stat else 0,
+        by_pull=by_pull,
         again=_again(run),
     )
     return pending_text(held, facts)

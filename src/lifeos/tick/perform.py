@@ -8,7 +8,7 @@ from dataclasses import replace
 from lifeos.core.backlog.entry import Task
 from lifeos.core.backlog.parse import parse
 from lifeos.core.canonical import sha256, short_id
-from lifeos.core.decide import Attempt, End, Interrupt, OpenRun, TaskFact, Write
+from lifeos.core.facts import Attempt, End, Interrupt, OpenRun, TaskFact, Write
 from lifeos.core.judge import judge
 from lifeos.core.machine import apply
 from lifeos.core.receipt import RECEIPTS, total
@@ -23,12 +23,11 @@ from lifeos.core.records import (
     Resolved,
     Topic,
 )
-from lifeos.core.spend import add_spend
 from lifeos.core.state import Claim, Run, Success
 from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
 from lifeos.model import CloseOutcome, FailureClass, Stage, Verdict
-from lifeos.store.ledger import attempt_path, read_entries
+from lifeos.store.entries import attempt_path, read_entries
 from lifeos.store.lock import proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick import calls
@@ -38,6 +37,7 @@ from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
 from lifeos.tick.past import artifacts_of, entries_of, final_packet, open_packet
 from lifeos.tick.pending import pending_file
+from lifeos.tick.purse import Purse
 from lifeos.tick.reading import governance_files, main_at
 from lifeos.tick.work import forget_work, show_work
 
@@ -150,7 +150,7 @@ def job_of(ctx: Context, run: Run, claim: Claim) -> Job:
         plan=_text(ctx, run, run.last_n.get(Stage.PLAN, 0), "plan.md"),
         feedback=feedback_of(ctx, run),
         checks=checks,
-        spent_today=add_spend(ctx.ledger.snapshot.spend, ctx.now(), 0.0).day_cost,
+        purse=Purse(ctx.meters, lambda: ctx.ledger.snapshot),
     )
 
 

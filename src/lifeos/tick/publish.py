@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifeos.core.clean import one_line
 from lifeos.errors import Busy
-from lifeos.store.ledger import TITLE_LIMIT
+from lifeos.store.entries import TITLE_LIMIT
 from lifeos.tick.bookkeeping import bookkeeping, with_bookkeeping
 from lifeos.tick.context import Context
 from lifeos.tick.reading import main_at

@@ -10,11 +10,11 @@ from __future__ import annotations
 from lifeos.core.answers import answer_path, answer_text
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.clean import for_commit, one_line
-from lifeos.core.decide import INTRUDED
 from lifeos.core.pulls import is_landing
 from lifeos.core.state import Item, PullRequest, Run
+from lifeos.core.table import INTRUDED
 from lifeos.model import Decision
-from lifeos.store.ledger import TITLE_LIMIT
+from lifeos.store.entries import TITLE_LIMIT
 from lifeos.store.merge import merge
 from lifeos.store.trees import FILE, Edit, lookup
 from lifeos.tick.bookkeeping import Marks, queue_edits, wanted_marks, with_bookkeeping

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, answer_path, read_answer
-from lifeos.core.decide import Answer, AskAnew, Intruded
-from lifeos.core.policy import Overlap
+from lifeos.core.facts import Answer, AskAnew, Intruded
+from lifeos.core.policy import OnTaskChange, Overlap
 from lifeos.core.policy.forge import Forge, repository_of
 from lifeos.core.pulls import (
     Account,
@@ -39,7 +39,8 @@ from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import present_subject
 from lifeos.tick.context import Context
-from lifeos.tick.reading import Main, changed_by_people, content_of
+from lifeos.tick.reading import Main, changed_by_people, content_of, main_at
+from lifeos.tick.tasks import read_tasks
 from lifeos.tick.work import work_commit
 
 _MOST_REBASED = 50
@@ -210,7 +211,10 @@ def _merged(
     elif other:
         update.update(content=Content.ANSWER, faithful=not pull.landing)
     if pull.landing:
-        update["clashes"] = _moved_under(ctx, item, onto)
+        run = ctx.ledger.snapshot.runs[item.run or ""]
+        loop = ctx.governance(run.governance).loop
+        moved = _moved_under(ctx, item, onto, loop.reapprove)
+        update["clashes"] = moved or _told_otherwise(ctx, run, onto)
     else:
         update |= _answer_in(ctx, item, ctx.repo.objects.commit(commit).tree, still=main.tree)
     return fact.model_copy(update=update)
@@ -337,7 +341,8 @@ def _moved(ctx: Context, item: Item, pull: PullRequest, head: str) -> dict[str, 
 
 def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
     """Whether main has changed so that what was asked is not what would land."""
-    if _moved_under(ctx, item, main.commit):
+    loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
+    if _moved_under(ctx, item, main.commit, loop.reapprove, loop.recheck):
         return True
     fetch_head(ctx, pull.head)
     try:
@@ -346,13 +351,19 @@ def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
         return True
 
 
-def _moved_under(ctx: Context, item: Item, main: str) -> bool:
+def _moved_under(ctx: Context, item: Item, main: str, *rules: Overlap) -> bool:
     """Whether people changed, up to this commit, what they were asked about landing on."""
     run = ctx.ledger.snapshot.runs[item.run or ""]
-    loop = ctx.governance(run.governance).loop
     changed = changed_by_people(ctx.repo, item.main, main) if item.main else frozenset()
-    always = Overlap.ALWAYS in (loop.reapprove, loop.recheck)
-    return bool(changed) if always else not changed.isdisjoint(run.paths)
+    return bool(changed) if Overlap.ALWAYS in rules else not changed.isdisjoint(run.paths)
+
+
+def _told_otherwise(ctx: Context, run: Run, main: str) -> bool:
+    """Whether the task said something else at this commit, where that ends or asks anything."""
+    if ctx.governance(run.governance).loop.on_task_change is OnTaskChange.FINISH:
+        return False
+    task = read_tasks(ctx, main_at(ctx.repo, main)).find(run.task)
+    return task is not None and task.digest != run.task_digest
 
 
 def landed_on(ctx: Context, run: Run, commit: str) -> str | None:

@@ -1,7 +1,8 @@
 """Whether the agents with a model can be started here: their programs and their keys.
 
 Looked at before anything is claimed. A missing key is nobody's failure: no attempt is begun, the
-tick says what to do, and everything else goes on.
+tick says what to do, and everything else goes on. The same holds for a task that is grave by its
+own words, where the rules have no reviewer who could be independent.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lifeos.agents import program_of
+from lifeos.core.backlog.entry import Task
+from lifeos.core.council import AurType, at_least, measure, seats, select_mode
+from lifeos.core.hearing import NEXT_INDEPENDENT, not_independent, seated
 from lifeos.core.policy import Governance
+from lifeos.core.policy.council import ChangeClass
 from lifeos.core.table import REVIEWS
 from lifeos.errors import Place, Problem, UsageError
-from lifeos.model import Stage
+from lifeos.model import Risk, Stage
 from lifeos.tick.modelled import route_of
 
 _FILE = ".lifeos/config.yaml"
@@ -29,6 +34,35 @@ def unready(
             stages.add(stage)
             found.setdefault(str(problem), problem)
     return frozenset(stages), tuple(found.values())
+
+
+def unreviewable(rules: Governance, task: Task) -> Problem | None:
+    """Why no review of this task could be held by these rules, as far as its text tells.
+
+    A design and a plan are judged by the task's scope and tags; of a build only what any change
+    within the scope touches is known. What is only measured, the review finds out.
+    """
+    config, council = rules.config, rules.council
+    if not config.agents.review.modelled or council.emergency:
+        return None
+    risk = task.risk or Risk.LOW
+    scoped = measure((), task.tags, risk, task.scope, council, aur_type=AurType.PLAN)
+    docs = bool(task.scope) and scoped.change_class is ChangeClass.DOCS
+    builder = config.roles.docs if docs else config.roles.build
+    for kind, role, header in (
+        (config.agents.design, config.roles.design, scoped),
+        (config.agents.plan, config.roles.plan, scoped),
+        (config.agents.build, builder, at_least(task.tags, task.scope, council)),
+    ):
+        if not kind.modelled:
+            continue
+        mode, _ = select_mode(header, has_scope=bool(task.scope))
+        sitters = seated(seats(mode, header, council), council, config)
+        problem = not_independent(header, sitters, config.models[role].family)
+        if problem:
+            message = f"{task.id or task.title} is not begun, no review could be held: {problem}"
+            return Problem(Place("BACKLOG.md", task.line), message, NEXT_INDEPENDENT)
+    return None
 
 
 def _of_stage(

@@ -9,7 +9,8 @@ from lifeos.core.backlog.entry import Mark
 from lifeos.core.backlog.parse import parse
 from lifeos.core.records import Noted, Topic
 from lifeos.store.diff import diff
-from lifeos.store.ledger import Ended, Ledger, closed_path
+from lifeos.store.endings import Ended, closed_path
+from lifeos.store.ledger import Ledger
 from lifeos.store.merge import Merged, merge
 from lifeos.store.repo import Repo
 from lifeos.store.trees import Edit, edit, lookup

@@ -8,14 +8,11 @@ from lifeos.agents import program_of
 from lifeos.agents.program import version_of
 from lifeos.core.canonical import sha256
 from lifeos.core.checkreport import CheckResult
-from lifeos.core.hearing import Hearing
-from lifeos.core.policy.council import Seat
 from lifeos.core.policy.words import AgentKind
 from lifeos.core.receipt import AgentFacts
 from lifeos.core.records import AttemptFacts
 from lifeos.core.replies.seat import seat_nonce
 from lifeos.core.review import Proven, Review
-from lifeos.core.table import MAKER
 from lifeos.model import FailureClass, Stage
 from lifeos.proxy import Meter
 from lifeos.store.diff import patch
@@ -31,7 +28,7 @@ from lifeos.tick.attempt import (
     with_artifacts,
     work_folder,
 )
-from lifeos.tick.modelled import meter_of, progress_of, role_of, route_of, talk
+from lifeos.tick.modelled import hearing_of, instructions_of, meter_of, progress_of, route_of, talk
 from lifeos.tick.seat import Matter, Means
 from lifeos.tick.sitting import Sitting, sit
 
@@ -49,26 +46,19 @@ def by_council(
     """Hold the council on what the run made last. ``floor`` is the review by rule of the same."""
     meter = meter_of(site, job)
     tree = job.run.work if job.claim.stage is Stage.BUILD_REVIEW else base_tree(site, job)
-    hearing = Hearing(
-        floor=floor,
-        council=job.governance.council,
-        has_scope=bool(job.run.scope),
-        builder=_family_of_maker(job),
-        checks=checks,
-        acceptance=acceptance,
-        waived=tuple(Seat(name) for name in job.run.excused),
-    )
     texts = _texts(site, job, tree)
     means = _means(site, job, meter)
     with work_folder(site, job, tree) as folder:
         matter = Matter(
             stage=job.claim.stage,
             title=job.run.title,
-            hearing=hearing,
+            hearing=hearing_of(job, floor, checks, acceptance),
             texts=texts,
             folder=folder,
             nonce=seat_nonce(job.claim.nonce, sha256("\0".join((tree, *texts.values())))),
             lookup=lambda path: _file_at(site, tree, path),
+            # Of the base: what is under review does not speak to its reviewers.
+            instructions=instructions_of(site, base_tree(site, job)),
         )
         sitting = sit(matter, means)
     kept = {**sitting.artifacts, **talk(meter)}
@@ -76,16 +66,6 @@ def by_council(
         who = AgentFacts(agent=means.program.name, version=version_of(means.program))
         kept["agent.json"] = who.model_dump_json(indent=1).encode()
     return with_artifacts(_result(site, job, sitting, meter), kept)
-
-
-def _family_of_maker(job: Job) -> str | None:
-    """The model family of who made the subject; None where no model did."""
-    config, stage = job.governance.config, MAKER[job.claim.stage]
-    kind = config.agents.adapter(stage)
-    if kind is None or not kind.modelled:
-        return None
-    model = config.models.get(role_of(job, stage))
-    return model.family if model else ""
 
 
 def _means(site: Site, job: Job, meter: Meter) -> Means:

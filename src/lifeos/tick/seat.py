@@ -17,7 +17,7 @@ from lifeos.agents.shipped import prompt as shipped_prompt
 from lifeos.core.hearing import Absent, Answer, Hearing
 from lifeos.core.policy.council import Seat
 from lifeos.core.policy.envelope import Limits
-from lifeos.core.prompts import Bounds, Part, of_seat, render
+from lifeos.core.prompts import Bounds, Part, notes, of_seat, render
 from lifeos.core.replies import schema_text
 from lifeos.core.replies.seat import (
     EXAMPLE,
@@ -57,7 +57,8 @@ class Matter:
     ``texts`` are the texts of the prompt by the names that references use: ``task.md``,
     ``design.md``, ``plan.md``, ``changes.diff``, ``checks.json``, as far as there are any.
     ``folder`` is the tree, which seats see read-only; ``lookup`` reads a file of that same tree.
-    ``nonce`` is ``seat_nonce`` of the claim and the subject.
+    ``nonce`` is ``seat_nonce`` of the claim and the subject. ``instructions`` is the repository's
+    AGENTS.md at the base ("" without one): context beside the subject, and no part of it.
     """
 
     stage: Stage
@@ -67,6 +68,7 @@ class Matter:
     folder: Path
     nonce: str
     lookup: Callable[[str], bytes | None]
+    instructions: str = ""
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,7 @@ _NUMBERED = (
 
 
 def parts_of(matter: Matter, said: str = "") -> tuple[Part, ...]:
-    """What a seat is given as data: the header, the texts with numbered lines, the challenge."""
+    """What a seat is given as data: header, AGENTS.md, texts with numbered lines, challenge."""
     floor = matter.hearing.floor
     header = floor.header.model_dump_json(indent=1)
     parts = [
@@ -311,7 +313,8 @@ def parts_of(matter: Matter, said: str = "") -> tuple[Part, ...]:
             f"What lifeos measured of the subject; the council sits in mode {floor.mode}. A field "
             "can be raised, never lowered:",
             header,
-        )
+        ),
+        notes(matter.instructions),
     ]
     for name, text in matter.texts.items():
         about = f"{_ABOUT.get(name, 'More of it')} {_NUMBERED.format(name=name)}"

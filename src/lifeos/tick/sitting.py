@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from lifeos.core.hearing import Absent, Answer, no_independence, summoned
+from lifeos.core.hearing import Absent, Answer, by_rule_alone, no_independence, summoned
 from lifeos.core.policy.council import Seat, Shadow
 from lifeos.core.prompts import NonceInside
 from lifeos.core.review import Review, SeatRun, Sitter
@@ -51,7 +51,7 @@ def sit(matter: Matter, means: Means) -> Sitting:
     """Hold the council on one subject. What rules refuse already, no model is asked about."""
     floor = matter.hearing.floor
     if floor.verdict is not Verdict.ACCEPT:
-        return Sitting(review=_by_rule(floor))
+        return Sitting(review=by_rule_alone(floor))
     problem = means.program.problem()
     if problem is not None:
         return Sitting(failure=FailureClass.CONFIG_ERROR, message=" ".join(str(problem).split()))
@@ -63,11 +63,6 @@ def sit(matter: Matter, means: Means) -> Sitting:
     except NonceInside as error:
         message = f"{error}: no seat was asked"
         return Sitting(failure=FailureClass.VALIDATION_ERROR, message=message)
-
-
-def _by_rule(floor: Review) -> Review:
-    note = "One review by rule, which does not accept: the council was not asked."
-    return floor.model_copy(update={"note": note, "forced": False, "seats_missing": ()})
 
 
 def _name_of(seat: Seat, matter: Matter, means: Means) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,15 @@ from lifeos.core.canonical import digest_of
 from lifeos.core.state import Run, RunStatus
 from lifeos.errors import Place
 from lifeos.model import Risk, Stage
+from lifeos.store.endings import Ended
 from lifeos.store.history import Introduced, who_brought_lines
-from lifeos.store.ledger import Ended
 from lifeos.store.trees import lookup
 from lifeos.tick.backlog_cache import parsed
 from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, Main
 
 if TYPE_CHECKING:  # `lifeos next` looks at tasks and decides nothing: the rules are not loaded
-    from lifeos.core.decide import TaskFact
+    from lifeos.core.facts import TaskFact
 
 NO_BACKLOG = b""
 _NOT_A_FILE = EntryProblem(
@@ -147,7 +147,7 @@ def lines_of(data: bytes, task: Task) -> tuple[int, int]:
 
 def fact_of(ctx: Context, tasks: Tasks, task: Task, *, with_commands: bool) -> TaskFact:
     """A task as ``decide`` sees it."""
-    from lifeos.core.decide import TaskFact
+    from lifeos.core.facts import TaskFact
 
     ended = ctx.ledger.ended(task.id)
     return TaskFact(
@@ -178,7 +178,7 @@ def open_tasks(ctx: Context, tasks: Tasks) -> dict[str, TaskFact]:
 
 
 def _as_it_was(run: Run) -> TaskFact:
-    from lifeos.core.decide import TaskFact
+    from lifeos.core.facts import TaskFact
 
     return TaskFact(
         id=run.task,
@@ -229,14 +229,21 @@ def open_run(run: Run) -> OpenRun:
     return OpenRun(task_id=run.task, scope=run.scope, building=not waiting, paths=run.paths)
 
 
-def candidates(ctx: Context, tasks: Tasks, only: str) -> tuple[TaskFact, ...]:
-    """The task to open next, if there is one: the first eligible, or the one asked for."""
+def candidates(
+    ctx: Context, tasks: Tasks, only: str, fits: Callable[[Task], bool]
+) -> tuple[TaskFact, ...]:
+    """The task to open next, if there is one: the first eligible, or the one asked for.
+
+    ``fits`` is asked about an eligible one; one that does not fit is left, and the next looked at.
+    """
     for eligibility in _judged(ctx, tasks):
         task = eligibility.task
         if not eligibility.eligible:
             continue
         given = task.id or derived_id(ctx, tasks, task)
         if only and given != only:
+            continue
+        if not fits(replace(task, id=given)):
             continue
         if not task.id:
             task = replace(task, id=given)

@@ -17,8 +17,9 @@ from lifeos.core.state import Ask, Snapshot
 from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import load_set
 from lifeos.model import Frozen
+from lifeos.store.entries import Entry, read_entries
 from lifeos.store.git import GitError
-from lifeos.store.ledger import SEEN, Entry, Ledger, read_entries
+from lifeos.store.ledger import SEEN, Ledger
 from lifeos.store.objects import LIFEOS, MissingObject
 from lifeos.store.repo import Repo
 from lifeos.store.story import newest

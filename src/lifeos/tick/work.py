@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifeos.core.clean import for_commit, one_line
 from lifeos.core.state import Run
-from lifeos.store.ledger import TITLE_LIMIT
+from lifeos.store.entries import TITLE_LIMIT
 from lifeos.tick.context import Context
 
 

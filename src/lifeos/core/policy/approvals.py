@@ -96,9 +96,16 @@ class Approvals(Frozen):
         if self.trust is Trust.SIGNATURE:
             without = [person.name for person in self.approvers if person.key is None]
             if without:
-                raise ValueError(f"trust `signature` needs a `key` for {', '.join(without)}")
+                raise Unfit(
+                    f"trust `signature` needs a `key` for {', '.join(without)}",
+                    "add `key:` with the line of their .pub file to each of them",
+                )
         if self.trust is Trust.MERGE:
             without = [person.name for person in self.approvers if person.forge_id is None]
             if without:
-                raise ValueError(f"trust `merge` needs a `forge_id` for {', '.join(without)}")
+                raise Unfit(
+                    f"trust `merge` needs a `forge_id` for {', '.join(without)}",
+                    "add `forge_id:` with the number of their account to each of them (on GitHub "
+                    "the `id` at api.github.com/users/LOGIN)",
+                )
         return self

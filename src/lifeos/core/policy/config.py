@@ -206,11 +206,11 @@ class Config(Frozen):
             "none", description="`none`: this clone holds the truth; else the git remote that does."
         )
     )
-    tick: TickRules = Field(TickRules(), description="Where the loop runs.")
     main_writes: MainWrites = Field(
         MainWrites.DIRECT,
         description="direct: lifeos pushes main; pr: all that it changes comes by pull requests.",
     )
+    tick: TickRules = Field(TickRules(), description="Where the loop runs.")
     id_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,9}$")] = Field(
         "LO", description="What task ids begin with: 1 to 10 capital letters and digits."
     )

@@ -1,0 +1,139 @@
+"""What is so now, and what is to be done about it: what ``decide`` is given, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lifeos.core.policy import Governance
+from lifeos.core.records import Held, Noted, Resolved
+from lifeos.core.state import TaskText
+from lifeos.model import CloseOutcome, Decision, Frozen, Risk, Stage, Trust
+
+
+class TaskFact(Frozen):
+    """A task as main has it now. ``commands`` is the digest of commands that need allowing."""
+
+    id: str
+    title: str
+    digest: str
+    open: bool = True
+    scope: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    risk: Risk = Risk.LOW
+    commands: str = ""
+    ordinal: int = 0
+
+    @property
+    def text(self) -> TaskText:
+        """What a run must know of it."""
+        return TaskText(
+            digest=self.digest,
+            title=self.title,
+            scope=self.scope,
+            tags=self.tags,
+            risk=self.risk,
+            commands=self.commands,
+        )
+
+
+class Answer(Frozen):
+    """An answer that counts: it was judged valid before it got here."""
+
+    item: str
+    decision: Decision
+    who: str
+    trust: Trust
+    commit: str
+    comment: str = ""
+    raw: str = ""
+
+
+class AskAnew(Frozen):
+    """An item that can no longer be answered as it was asked. Nothing resumes by it."""
+
+    item: str
+    reason: str
+
+
+class Intruded(Frozen):
+    """Something reached main, by this commit, that nobody let through; seen at an item's PR."""
+
+    item: str
+    commit: str
+    onto: str
+    reason: str
+
+
+class Facts(Frozen):
+    """What is so now, gathered from commits by the shell.
+
+    ``unfit``: main has files that lifeos cannot work on, and nothing is begun.
+    ``governance`` is the digest of main's set ("" when that set is broken), ``sets`` that set, the
+    adopted one and those that runs and items name, by digest. ``tasks`` holds the tasks of open
+    runs and ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main
+    that its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
+    the content digest of each run's work, ``overlapping`` the runs whose paths main has changed
+    since their approval, ``moved`` the runs for which main moved at all. ``unready`` are the stages
+    whose agent cannot be started here and now (its program or its key is missing).
+    """
+
+    main: str
+    stop: bool = False
+    unfit: bool = False
+    governance: str = ""
+    governance_by_approver: bool = False
+    sets: Mapping[str, Governance] = {}
+    tasks: Mapping[str, TaskFact] = {}
+    candidates: tuple[TaskFact, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    anew: tuple[AskAnew, ...] = ()
+    intruded: tuple[Intruded, ...] = ()
+    landed: Mapping[str, str] = {}
+    lost: frozenset[str] = frozenset()
+    contents: Mapping[str, str] = {}
+    overlapping: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    paid: frozenset[Stage] = frozenset()
+    unready: frozenset[Stage] = frozenset()
+    may_open: int = 0
+    only_task: str = ""
+
+
+class Write(Frozen):
+    """Record this; nothing else happens."""
+
+    record: Held | Resolved | Noted
+
+
+class End(Frozen):
+    """Close the run: assemble its final packet and record it."""
+
+    run: str
+    outcome: CloseOutcome
+    landed: str = ""
+    reason: str = ""
+
+
+class Interrupt(Frozen):
+    """Close a claim whose worker is gone without a result."""
+
+    run: str
+
+
+class Attempt(Frozen):
+    """Claim the next attempt of this run and carry it out."""
+
+    run: str
+    stage: Stage
+    n: int
+    base: str
+    reserved: float = 0.0
+
+
+class OpenRun(Frozen):
+    """Open a run for this task."""
+
+    task: TaskFact
+
+
+Step = Write | End | Interrupt | Attempt | OpenRun

@@ -1,0 +1,146 @@
+"""The questions: their ids, their subjects, and how each is asked, or asked anew."""
+
+from __future__ import annotations
+
+from lifeos.core.canonical import digest_of, short_id
+from lifeos.core.facts import Facts, Intruded, Write
+from lifeos.core.policy import Governance
+from lifeos.core.records import Held, Noted, Topic
+from lifeos.core.state import Item, Run, Snapshot
+from lifeos.core.table import INTRUDED
+from lifeos.model import ItemKind
+
+
+def intrusions(snapshot: Snapshot) -> tuple[Item, ...]:
+    """The open questions about what reached main unasked: until then nothing begins."""
+    return tuple(item for item in snapshot.items.values() if item.rule == INTRUDED)
+
+
+def item_id(snapshot: Snapshot) -> str:
+    """The id of the item that the next transition opens; the same on every machine."""
+    return short_id("Q", snapshot.root, snapshot.seq)
+
+
+def apart_subject(snapshot: Snapshot, item: str, kind: ItemKind, about: str) -> str:
+    """The digest of exactly what an item without a run asks to approve: a set, or a commit."""
+    return digest_of({"root": snapshot.root, "item": item, "kind": kind, "about": about})
+
+
+def subject_of(
+    snapshot: Snapshot, facts: Facts, run: Run, item: str, kind: ItemKind, about: str
+) -> str:
+    """The digest of exactly what an item about this run asks to approve."""
+    return digest_of(
+        {
+            "root": snapshot.root,
+            "item": item,
+            "kind": kind,
+            "run": run.id,
+            "stage": run.stage,
+            "task": run.task_digest,
+            "design": run.design,
+            "plan": run.plan,
+            "content": facts.contents.get(run.id, "") if run.work else "",
+            "commands": run.commands,
+            "governance": run.governance,
+            "about": about,
+        }
+    )
+
+
+def held(
+    snapshot: Snapshot,
+    facts: Facts,
+    now: int,
+    run: Run,
+    kind: ItemKind,
+    rule: str,
+    question: str,
+) -> Held:
+    item = item_id(snapshot)
+    task = facts.tasks.get(run.task)
+    edited = task.text if task and rule == "task_changed" else None
+    about = edited.digest if edited else ""
+    return Held(
+        at=now,
+        item=item,
+        item_kind=kind,
+        run=run.id,
+        stage=run.stage,
+        question=question,
+        rule=rule,
+        subject=subject_of(snapshot, facts, run, item, kind, about),
+        about=about,
+        edited=edited,
+        expires_at=expires(snapshot, facts, now),
+        main=facts.main,
+    )
+
+
+def hold_governance(
+    snapshot: Snapshot, facts: Facts, now: int, about: str, rule: str, question: str
+) -> Write:
+    item = item_id(snapshot)
+    return Write(
+        record=Held(
+            at=now,
+            item=item,
+            item_kind=ItemKind.GOVERNANCE,
+            question=question,
+            rule=rule,
+            subject=apart_subject(snapshot, item, ItemKind.GOVERNANCE, about),
+            about=about,
+            expires_at=expires(snapshot, facts, now),
+        )
+    )
+
+
+def held_intrusion(snapshot: Snapshot, facts: Facts, now: int, found: Intruded) -> Write:
+    item, commit = item_id(snapshot), found.commit
+    question = f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
+    return Write(
+        record=Held(
+            at=now,
+            item=item,
+            item_kind=ItemKind.PROPOSAL,
+            question=question,
+            rule=INTRUDED,
+            subject=apart_subject(snapshot, item, ItemKind.PROPOSAL, commit),
+            about=commit,
+            expires_at=expires(snapshot, facts, now),
+            main=facts.main,
+            onto=found.onto,
+        )
+    )
+
+
+def asked_anew(snapshot: Snapshot, facts: Facts, now: int, item: Item, why: str) -> Write:
+    """Take an item back, and let the same be asked of what is there now.
+
+    What asks by itself what is still to be asked needs no more; about an intrusion nothing does,
+    so the new question comes before the old one goes.
+    """
+    twins = (other for other in intrusions(snapshot) if other.about == item.about)
+    if item.rule == INTRUDED and all(other.id == item.id for other in twins):
+        found = Intruded(item=item.id, commit=item.about, onto=item.onto, reason=why)
+        return held_intrusion(snapshot, facts, now, found)
+    note = Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text=why)
+    return Write(record=note)
+
+
+def expires(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
+    hours = facts.sets[snapshot.governance].approvals.expiry.hours
+    return now + hours * 3600 if hours else None
+
+
+def stale(snapshot: Snapshot, facts: Facts, item: Item) -> bool:
+    """Whether what the item asks about is no longer what is there."""
+    run = snapshot.runs.get(item.run or "")
+    if run is None:
+        return False
+    return item.subject != subject_of(snapshot, facts, run, item.id, item.kind, item.about)
+
+
+def rules_of(run: Run, facts: Facts) -> Governance:
+    """The set that the run pins."""
+    return facts.sets[run.governance]

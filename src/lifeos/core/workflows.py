@@ -1,0 +1,142 @@
+"""The workflow that `lifeos init --github` writes: its template, filled in, and marked. Pure.
+
+The mark at its end is the digest of all above it: so what nobody edited can be brought up to date,
+and what somebody did edit is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lifeos.core.policy import AgentKind, Config, Loop
+
+WORKFLOW = ".github/workflows/lifeos.yml"
+LOCK = ".github/lifeos.lock"
+MODELS = "lifeos-models"
+"""The environment that holds the models' keys, for the attempts alone."""
+TRUSTED = "lifeos-trusted"
+"""The environment that holds the forge's token, where it is not the workflow's own."""
+OWN_TOKEN = "GITHUB_TOKEN"  # noqa: S105  (the name of a variable)
+SPARE_MINUTES = 15
+"""For each job: a machine that has to be found, the clone, the installation."""
+CHECK_MINUTES = 45
+"""What the checks of one tree are given, all together."""
+
+_MARK = "# lifeos init --github: sha256 "
+_MARKED = re.compile(rf"(?s)(.*\n){re.escape(_MARK)}([0-9a-f]{{64}})\n?")
+_SECRET = re.compile(r"(?!GITHUB_)[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE)
+
+
+class Standing(StrEnum):
+    """What a file at hand is, beside what would be written."""
+
+    MISSING = "missing"
+    CURRENT = "current"
+    OLDER = "older"  # written by lifeos, for other settings or by another version
+    EDITED = "edited"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the workflow depends on, by the configuration.
+
+    ``keys`` are the variables with the models' keys; ``token`` the one with the forge's token.
+    """
+
+    main: str
+    keys: tuple[str, ...]
+    token: str
+    attempt_minutes: int
+    check_minutes: int
+    opencode: bool = False  # whether an agent is OpenCode, which then has to be installed
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a claim must stand, for its result to come in time."""
+        return 60 * (self.attempt_minutes + self.check_minutes + SPARE_MINUTES)
+
+    @property
+    def environments(self) -> dict[str, tuple[str, ...]]:
+        """The environments that the jobs take secrets from, and which."""
+        found = {MODELS: self.keys, TRUSTED: () if self.token == OWN_TOKEN else (self.token,)}
+        return {name: secrets for name, secrets in found.items() if secrets}
+
+    @property
+    def impossible(self) -> tuple[str, ...]:
+        """Variables that cannot be the name of a secret there."""
+        wanted = (name for names in self.environments.values() for name in names)
+        return tuple(name for name in wanted if not _SECRET.fullmatch(name))
+
+
+def wishes_of(config: Config, loop: Loop) -> Wishes:
+    """What a configuration needs."""
+    keys = {provider.key_env for provider in config.providers.values() if provider.key_env}
+    attempt = -(-loop.budgets.seconds_per_attempt // 60) + SPARE_MINUTES
+    return Wishes(
+        main=config.main,
+        keys=tuple(sorted(keys)),
+        token=config.forge.token_env,
+        attempt_minutes=attempt,
+        check_minutes=CHECK_MINUTES + SPARE_MINUTES,
+        opencode=AgentKind.OPENCODE in config.agents.kinds,
+    )
+
+
+def render_workflow(template: str, opencode: str, wishes: Wishes) -> str:
+    """The workflow, with its mark. ``opencode`` is the step that installs OpenCode."""
+    own = wishes.token == OWN_TOKEN
+    filled = {
+        "[__MAIN_PATTERN__]": f"[{_yaml(_pattern(wishes.main))}]",
+        "__MAIN_REF__": f"refs/heads/{wishes.main}",
+        "__MAIN_JSON__": json.dumps(wishes.main),
+        "__ATTEMPT_MINUTES__": str(wishes.attempt_minutes),
+        "__CHECK_MINUTES__": str(wishes.check_minutes),
+        "    # trusted\n": "" if own else f"    environment: {TRUSTED} # bound to main\n",
+        "          # trusted secrets\n": "" if own else _secrets((wishes.token,)),
+        "    # models\n": f"    environment: {MODELS} # bound to main\n" if wishes.keys else "",
+        "      # opencode\n": opencode if wishes.opencode else "",
+        "          # keys\n": _secrets(wishes.keys),
+    }
+    for blank, text in filled.items():
+        if blank not in template:
+            raise AssertionError(f"the template of the workflow must have {blank.strip()!r}")
+        template = template.replace(blank, text)
+    return marked(template + "\n")
+
+
+def standing(there: str | None, wanted: str) -> Standing:
+    """What a file is beside the one that would be written; its line ends are not looked at."""
+    if there is None:
+        return Standing.MISSING
+    there = there.replace("\r\n", "\n")
+    if there == wanted:
+        return Standing.CURRENT
+    found = _MARKED.fullmatch(there)
+    ours = found is not None and _digest(found[1]) == found[2]
+    return Standing.OLDER if ours else Standing.EDITED
+
+
+def marked(text: str) -> str:
+    """A text of lines with the mark below it."""
+    return f"{text}{_MARK}{_digest(text)}\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _secrets(names: tuple[str, ...]) -> str:
+    return "".join(f"          {name}: ${{{{ secrets.{name} }}}}\n" for name in names)
+
+
+def _pattern(branch: str) -> str:
+    """The branch as a filter pattern that means it alone."""
+    return branch.replace("+", "\\+")
+
+
+def _yaml(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) else "'" + text + "'"
