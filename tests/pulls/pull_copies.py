@@ -11,10 +11,12 @@ import functools
 import json
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
+from conftest import Git
 from forge_scene import forge_in
 from github_judge import required
 from live_forge import Forge
@@ -43,6 +45,17 @@ def _stand() -> tuple[Stage, int, Path]:
     return stage, stack.enter_context(listening(stage)), folder
 
 
+@contextmanager
+def answering(backend: Answers) -> Iterator[None]:
+    """Let somebody else answer in the place of the forge."""
+    stage, _, _ = _stand()
+    before, stage.backend = stage.backend, backend
+    try:
+        yield
+    finally:
+        stage.backend = before
+
+
 def at_point(folder: Path, mode: str, at: At, rules: str = "{}") -> OnForge:
     """A copy of a project, for one test. Only one such forge answers at a time.
 
@@ -59,6 +72,15 @@ def at_point(folder: Path, mode: str, at: At, rules: str = "{}") -> OnForge:
     scene = OnForge(begun.folder, begun.now, begun.nonces, begun.environ, forge=forge)
     scene.git("remote", "set-url", "origin", str(forge.bare))
     return scene
+
+
+def clone_of(scene: OnForge, folder: Path) -> OnForge:
+    """Another clone of the same project, on the same forge."""
+    Git(folder.parent)("clone", "--quiet", "--no-local", str(scene.forge.bare), str(folder))
+    git = Git(folder)
+    git("config", "user.name", "Other")
+    git("config", "user.email", "other@example.invalid")
+    return OnForge(folder, scene.now, scene.nonces + 500, scene.environ, forge=scene.forge)
 
 
 def forge_like(forge: Forge, bare: Path) -> Forge:

@@ -19,7 +19,8 @@ from lifeos.tick.begin import opened
 from lifeos.tick.context import Limits, World
 from lifeos.tick.loop import Tick
 from lifeos.tick.report import Report
-from live_forge import Account, Asked, Forge
+from live_forge import Forge
+from live_values import Account, Asked
 from loop_scene import BACKLOG, NO_SETTINGS, Scene, Settings, begin_scene
 
 WORK = "docs/guide.md"
@@ -43,7 +44,12 @@ class OnForge(Scene):
 
     forge: Forge = field(kw_only=True)
 
-    def tick(self, *_: object, trace: Callable[[str], None] = untraced, **__: object) -> Report:
+    def tick(
+        self,
+        limits: Limits | None = None,
+        trace: Callable[[str], None] | None = None,
+        watch: Callable[[str], None] | None = None,  # noqa: ARG002 - what it says is in ``said``
+    ) -> Report:
         """One tick with the app's token."""
         environ = {**os.environ, **self.environ}
         world = World(
@@ -52,10 +58,10 @@ class OnForge(Scene):
             environ=environ,
             progress=self.said.append,
             pause=lambda _tries: None,
-            trace=trace,
+            trace=trace or untraced,
         )
-        with Repo.open(self.folder, trace) as repo:
-            return Tick(opened(repo, world, Limits())).run()
+        with Repo.open(self.folder, trace or untraced) as repo:
+            return Tick(opened(repo, world, limits or Limits())).run()
 
     @property
     def hub(self) -> Git:

@@ -24,9 +24,11 @@ from lifeos.model import FailureClass, Stage, Trust
 from lifeos.prepare import PrepareFailed
 from lifeos.sandbox import Sandbox, choose
 from lifeos.store.checkout import InTheWay, recover
+from lifeos.store.git import GitTimeout
 from lifeos.store.history import ledger_anchors
 from lifeos.store.ledger import LedgerMoved, require_contains, require_seen
 from lifeos.store.lock import Lock
+from lifeos.store.maintenance import pack_if_many
 from lifeos.tick import calls, perform
 from lifeos.tick.attempt import Job, Result, Site, carry_out, failed, redacted
 from lifeos.tick.bundle import Bundle, complete, remove, save
@@ -123,10 +125,21 @@ class Tick:
             ctx.bring_along()
             self.report.left_behind = ctx.left_behind
             ctx.remote.forget(ctx.landed)
+        if self.report.steps:
+            self._pack()
         self._leave_note()
         if ctx.rules.approvals.trust is Trust.MERGE and not self.report.elsewhere:
             self._show_pulls()  # last: all else is done where the forge refuses
             ctx.ledger.save()
+
+    def _pack(self) -> None:
+        """Keep the repository small. What fails here costs room, and nothing else."""
+        try:
+            problem = pack_if_many(self.ctx.repo)
+        except GitTimeout as error:
+            problem = str(error)
+        if problem:
+            self.ctx.world.progress(f"the repository was not packed: {problem}")
 
     def _show_pulls(self) -> None:
         """Make the forge show what the ledger says. Who loses a race looks again."""

@@ -149,7 +149,7 @@ def fact_of(ctx: Context, tasks: Tasks, task: Task, *, with_commands: bool) -> T
     """A task as ``decide`` sees it."""
     from lifeos.core.facts import TaskFact
 
-    ended = ctx.ledger.ended(task.id)
+    ended = ctx.ledger.endings([task.id]).get(task.id)
     return TaskFact(
         id=task.id,
         title=task.title,

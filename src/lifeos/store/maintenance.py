@@ -1,0 +1,25 @@
+"""Packing, at a quiet moment: nothing that lifeos runs makes git do it by itself.
+
+Each transition leaves a few loose objects. Git's own rule says when they are too many; what is
+reachable from a reference is packed then, and nothing is pruned: an attempt under way, or another
+process, may have made objects that no reference names yet.
+"""
+
+from __future__ import annotations
+
+from lifeos.store.repo import Repo
+
+_SAMPLED = "17"
+"""The folder that git itself looks into (gc.auto in git-config(1)): one of 256."""
+_MOST = 27
+"""Objects in it before there are about 6,700 in all, git's own limit."""
+_PATIENCE = 600.0
+
+
+def pack_if_many(repo: Repo) -> str:
+    """Pack what is reachable if there are many loose objects. Why it failed, or ''."""
+    folder = repo.objects.folder / _SAMPLED
+    if not folder.is_dir() or sum(1 for _ in folder.iterdir()) <= _MOST:
+        return ""
+    result = repo.person.call("repack", "-d", "-l", "-q", timeout=_PATIENCE)
+    return "" if result.status == 0 else f"git repack: {result.err.strip()[:200]}"

@@ -1,0 +1,135 @@
+"""What reached main unasked: it is asked whether to take it back, and until then nothing begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lifeos.core.records import Claimed, Opened, Resolved, Topic
+from lifeos.core.state import Item
+from lifeos.core.table import INTRUDED
+from lifeos.model import CloseOutcome, Decision
+from loop_scene import BACKLOG
+from pull_copies import At, at_point
+from pull_scene import WORK, OnForge
+
+SECOND = BACKLOG.partition("## P0\n")[2].replace("LO-aaaaaa", "LO-bbbbbb").replace("guide", "other")
+EVIL = "src/evil.py"
+
+
+def stray_landing(folder: Path, *, evil: bool = False) -> OnForge:
+    """The work came to main by a merge of somebody who may not answer; lifeos saw it."""
+    scene = at_point(folder, "pr", At.LANDING)
+    if evil:
+        scene.forge.push_to(scene.pull().head_ref, {EVIL: "evil = True\n"}, "wes")
+    scene.merge(by="ann" if evil else "wes")
+    scene.tick()
+    return scene
+
+
+def question(scene: OnForge) -> Item:
+    """The question whether to take it back."""
+    (item,) = (item for item in scene.snapshot().items.values() if item.rule == INTRUDED)
+    return item
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_merging_takes_it_back(tmp_path: Path, method: str) -> None:
+    """By any method; main is as it was before, and the answer is on the record."""
+    scene = stray_landing(tmp_path, evil=True)
+    assert scene.on_hub(WORK)
+    assert scene.on_hub(EVIL)
+    scene.forge.push_to("main", {"README.md": "# Later\n"}, "wes")  # what came since stays
+    since, asked = scene.tip(), question(scene)
+    scene.merge(item=asked, method=method)
+    scene.tick()
+    assert not scene.on_hub(WORK)
+    assert not scene.on_hub(EVIL)
+    assert scene.at_hub("README.md") == "# Later"
+    (answer,) = (r for r in scene.records(since) if isinstance(r, Resolved))
+    assert (answer.item, answer.decision) == (asked.id, Decision.APPROVE)
+    assert not scene.snapshot().items
+
+
+def test_closing_leaves_it(tmp_path: Path) -> None:
+    """Main keeps what it has; the run stays cancelled, and its work is not built once more."""
+    scene = stray_landing(tmp_path)
+    main, since = scene.forge.git.tip("main"), scene.tip()
+    scene.forge.close(scene.pull(question(scene)).number, by="bob")
+    scene.tick()
+    assert scene.forge.git.tip("main") == main
+    (answer,) = (r for r in scene.records(since) if isinstance(r, Resolved))
+    assert answer.decision is Decision.REJECT
+    assert [end.outcome for end in scene.ended()] == [CloseOutcome.CANCELLED]
+    assert not scene.snapshot().runs
+
+
+def test_nothing_begins_before_the_answer(tmp_path: Path) -> None:
+    """No task is opened and no attempt is claimed while it is open; after it, they are."""
+    scene = stray_landing(tmp_path)
+    backlog = scene.at_hub("BACKLOG.md") + "\n" + SECOND
+    scene.forge.push_to("main", {"BACKLOG.md": backlog}, "wes")
+    since = scene.tip()
+    report = scene.tick()
+    begun = (Opened, Claimed)
+    assert not [r for r in scene.records(since) if isinstance(r, begun)]
+    assert "nothing begins until it is answered" in report.standing(())
+    scene.forge.close(scene.pull(question(scene)).number, by="ann")
+    scene.tick()
+    assert [r.task for r in scene.records(since) if isinstance(r, Opened)] == ["LO-bbbbbb"]
+
+
+@pytest.mark.parametrize("act", ["merge by a writer", "changes requested", "expiry", "a push"])
+def test_it_is_asked_until_an_approver_answers(tmp_path: Path, act: str) -> None:
+    """What does not answer it never lets anything begin: the same is asked again."""
+    scene = stray_landing(tmp_path)
+    first = question(scene)
+    number, since = scene.pull(first).number, scene.tip()
+    match act:
+        case "merge by a writer":
+            scene.forge.merge(number, by="wes")
+        case "changes requested":
+            scene.forge.review(number, by="ann", state="CHANGES_REQUESTED", body="hm")
+        case "expiry":
+            scene.now += 169 * 3600
+        case _:
+            scene.forge.push_to(scene.pull(first).head_ref, {EVIL: "x\n"}, "wes")
+    report = scene.tick()
+    after = question(scene)
+    assert not [r for r in scene.records(since) if isinstance(r, Resolved)]
+    assert (after.about, after.onto) == (first.about, first.onto)
+    assert (after.id == first.id) == (act == "changes requested")
+    assert scene.pull(after).state == "open"
+    if act != "expiry":
+        assert first.id in report.standing(())
+
+
+def test_what_later_changes_stand_on(tmp_path: Path) -> None:
+    """Nothing can be prepared then: the PR says so, and carries the answer alone."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    scene.merge(by="wes")
+    scene.forge.push_to("main", {WORK: "hello, again\n"}, "wes")
+    scene.tick()
+    asked = question(scene)
+    assert "nothing could be prepared" in scene.pull(asked).body
+    scene.merge(item=asked)
+    report = scene.tick()
+    assert scene.at_hub(WORK) == "hello, again"
+    assert not scene.snapshot().items, report.standing(())
+
+
+def test_the_record_says_what_and_why(tmp_path: Path) -> None:
+    """The commit, what main was before it, and who merged it: for whoever decides, and later."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    before = scene.forge.git.tip("main")
+    commit = scene.merge(by="wes")
+    scene.tick()
+    asked = question(scene)
+    assert (asked.about, asked.onto) == (commit, before)
+    assert "wes (account 110) is no approver" in asked.question
+    assert commit[:12] in scene.pull(asked).title
+    body = scene.pull(asked).body
+    assert "take it back" in body
+    assert "leave it on main" in body
+    assert [n.item for n in scene.notes(Topic.PULL)][-1] == asked.id

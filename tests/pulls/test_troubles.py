@@ -1,0 +1,233 @@
+"""A forge that is down, refuses, or breaks off; and others who ask it at the same time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifeos.core.records import Claimed, Resolved, Topic
+from lifeos.errors import Busy, Exit, LifeosError, NotAuthorised
+from lifeos.forge import ForbiddenBySetting, NotFound, RateLimited
+from lifeos.model import CloseOutcome
+from live_values import Asked
+from pull_copies import At, at_point, clone_of
+from pull_scene import APP, WORK, OnForge
+
+TOKEN = "LIFEOS_TEST_TOKEN"  # noqa: S105 - the name of the variable, no token
+
+
+def opened(scene: OnForge) -> list[Asked]:
+    """The PRs that are open."""
+    return [pull for pull in scene.forge.pulls.values() if pull.state == "open"]
+
+
+def fails(scene: OnForge, kind: type[LifeosError], code: Exit) -> LifeosError:
+    """That a tick ends so."""
+    with pytest.raises(kind) as caught:
+        scene.tick()
+    assert caught.value.exit_code is code
+    assert caught.value.fix
+    return caught.value
+
+
+def approved(folder: Path, mode: str = "pr") -> OnForge:
+    """A project whose landing was merged by an approver; lifeos has not looked yet."""
+    scene = at_point(folder, mode, At.LANDING)
+    scene.merge()
+    return scene
+
+
+# --- at the beginning ---------------------------------------------------------------------------
+
+
+def test_the_forge_is_down(tmp_path: Path) -> None:
+    """Nothing is claimed or recorded; when it is there again, the merge is taken in."""
+    scene = approved(tmp_path)
+    since = scene.tip()
+    scene.forge.trouble("status", times=99, status=503)
+    fails(scene, Busy, Exit.BUSY)
+    assert scene.tip() == since
+    scene.forge.troubles.clear()
+    scene.tick()
+    assert [end.outcome for end in scene.ended()] == [CloseOutcome.PASS]
+
+
+def test_the_forge_wants_a_pause(tmp_path: Path) -> None:
+    """Nothing is recorded, and how long it shall be is said."""
+    scene = approved(tmp_path)
+    since = scene.tip()
+    scene.forge.trouble("limit", wait=1234)
+    error = fails(scene, RateLimited, Exit.BUSY)
+    assert isinstance(error, RateLimited)
+    assert error.wait == 1234
+    assert scene.tip() == since
+
+
+@pytest.mark.parametrize("token", [None, "", "ghx_nobody"])
+def test_a_token_that_is_none(tmp_path: Path, token: str | None) -> None:
+    """Missing, empty, or unknown to the forge: exit 4, and nothing is recorded."""
+    scene = approved(tmp_path)
+    since = scene.tip()
+    scene.environ = {} if token is None else {TOKEN: token}
+    error = fails(scene, NotAuthorised, Exit.NOT_AUTHORISED)
+    assert TOKEN in str(error) or "token" in str(error)
+    assert "ghx_nobody" not in str(error)
+    assert scene.tip() == since
+    assert scene.on_hub(WORK)
+
+
+def test_the_repository_may_not_be_read_any_more(tmp_path: Path) -> None:
+    """All of it is as absent then: that says nothing about its pull requests."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    number, since = scene.pull().number, scene.tip()
+    app = scene.forge.who(APP)
+    scene.forge.accounts[APP] = replace(app, may="none")
+    fails(scene, NotFound, Exit.USAGE)
+    assert scene.tip() == since
+    scene.forge.accounts[APP] = app
+    scene.tick()
+    assert scene.pull().number == number
+
+
+def test_the_forge_has_lost_a_pull_request(tmp_path: Path) -> None:
+    """It is asked anew, with another one."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    old = scene.item()
+    del scene.forge.pulls[scene.pull().number]
+    report = scene.tick()
+    assert "its pull request is gone" in report.standing(())
+    assert scene.item().id != old.id
+    assert opened(scene) == [scene.pull()]
+
+
+# --- while it is asked --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["direct", "pr"])
+def test_the_setting_forbids_to_open_any(tmp_path: Path, mode: str) -> None:
+    """All is recorded, the setting is named, and once it is allowed the next tick opens it."""
+    scene = at_point(tmp_path, mode, At.START)
+    scene.forge.workflows_may_open = False
+    scene.environ = {TOKEN: scene.forge.who("github-actions[bot]").token}
+    error = fails(scene, ForbiddenBySetting, Exit.NOT_AUTHORISED)
+    assert isinstance(error, ForbiddenBySetting)
+    assert error.setting
+    item = scene.item()
+    assert item.pull is not None
+    assert (item.pull.number, scene.forge.pulls) == (0, {})
+    scene.forge.workflows_may_open = True
+    scene.tick()
+    assert [pull.head_sha for pull in opened(scene)] == [item.pull.head]
+    assert scene.pull().number == 1
+    scene.merge()
+    scene.tick()
+    assert scene.pull().head_ref != f"lifeos/queue/{item.id}"
+
+
+def test_an_outage_while_it_is_opened(tmp_path: Path) -> None:
+    """The question is on the ledger; the next tick opens the only one."""
+    scene = at_point(tmp_path, "pr", At.START)
+    scene.forge.trouble("status", "POST", "/pulls", times=9, status=502)
+    fails(scene, Busy, Exit.BUSY)
+    item = scene.item()
+    scene.forge.troubles.clear()
+    scene.tick()
+    assert scene.item().id == item.id
+    assert opened(scene) == [scene.pull()]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["and is looked up", "and nothing after it"])
+def test_the_answer_breaks_off_after_it_was_opened(tmp_path: Path, lost: bool) -> None:
+    """The one that was made is found: at once, or by the next tick."""
+    scene = at_point(tmp_path, "pr", At.START)
+    scene.forge.trouble("cut_after", "POST", "/pulls")
+    if lost:
+        scene.forge.trouble("status", "GET", "/pulls?", times=9, skip=1)
+        fails(scene, Busy, Exit.BUSY)
+        assert len(opened(scene)) == 1
+        assert scene.item().pull is not None
+        scene.forge.troubles.clear()
+    scene.tick()
+    assert opened(scene) == [scene.pull()]
+    posts = [path for method, path in scene.forge.asked if method == "POST"]
+    assert len([path for path in posts if path.endswith("/pulls")]) == 1
+
+
+def test_one_that_cannot_be_opened_keeps_no_other_back(tmp_path: Path) -> None:
+    """Both are tried before the error is told."""
+    scene = at_point(tmp_path, "direct", At.LANDING)
+    scene.forge.push_to(scene.pull().head_ref, {"src/x.py": "x\n"}, "wes")
+    path = "policies/approvals.yaml"
+    value = json.loads(scene.at_hub(path)) | {"expiry": {"hours": 5}}
+    scene.forge.push_to("main", {path: json.dumps(value)}, "wes")
+    scene.forge.trouble("status", "POST", "/pulls", status=422, message="Validation Failed")
+    with pytest.raises(LifeosError):
+        scene.tick()
+    numbers = sorted(i.pull.number for i in scene.snapshot().items.values() if i.pull)
+    assert len(numbers) == 2
+    assert numbers[0] == 0
+    assert numbers[1] > 0
+    scene.tick()
+    assert len(opened(scene)) == 2
+
+
+def test_who_opened_it_first(tmp_path: Path) -> None:
+    """Somebody opens one from the branch before lifeos does: it is that one, and theirs.
+
+    Whoever it is may not be the one who merges it.
+    """
+    scene = at_point(tmp_path, "pr", At.START)
+    scene.forge.workflows_may_open = False
+    scene.environ = {TOKEN: scene.forge.who("github-actions[bot]").token}
+    fails(scene, ForbiddenBySetting, Exit.NOT_AUTHORISED)
+    item = scene.item()
+    scene.forge.open(f"lifeos/queue/{item.id}", "main", "Nothing to see here", by="ann")
+    scene.tick()
+    assert scene.pull().author == scene.forge.who("ann")
+    since = scene.tip()
+    scene.merge(by="ann")
+    scene.forge.workflows_may_open = True
+    report = scene.tick()
+    assert "merged by its own author" in report.standing(())
+    assert not [r for r in scene.records(since) if isinstance(r, Resolved)]
+
+
+# --- others at the same time --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [At.START, At.COMMANDS])
+def test_two_clones_at_once(tmp_path: Path, at: At) -> None:
+    """Each question has one pull request, and no run goes twice."""
+    first = at_point(tmp_path, "pr", at)
+    if at is At.COMMANDS:
+        first.merge()
+    second = clone_of(first, tmp_path / "second")
+    errors: list[Exception] = []
+
+    def run(scene: OnForge) -> None:
+        try:
+            scene.tick()
+        except Busy:
+            pass  # the other one was quicker, all the way
+        except Exception as error:  # noqa: BLE001 - it is looked at below
+            errors.append(error)
+
+    both = [threading.Thread(target=run, args=(scene,)) for scene in (first, second)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(120)
+    assert errors == []
+    second.now = first.now = max(first.now, second.now)
+    first.tick()
+    assert opened(first) == [first.pull()]
+    heads = [pull.head_ref for pull in first.forge.pulls.values()]
+    assert len(heads) == len(set(heads))
+    claims = [(r.run, r.stage, r.n) for r in first.records() if isinstance(r, Claimed)]
+    assert len(claims) == len(set(claims))
+    notes = [n.pull.number for n in first.notes(Topic.PULL) if n.pull and n.pull.number]
+    assert len(notes) == len(set(notes))
