@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from lifeos.core.codeowners import owner_of
 from lifeos.core.policy import NO_REMOTE, AgentKind, Where
-from lifeos.core.policy.forge import ForgeKind
+from lifeos.core.policy.config import MainWrites
+from lifeos.core.policy.forge import ForgeKind, repository_of
 from lifeos.core.workflows import LOCK, OWN_TOKEN, WORKFLOW, Wishes
 from lifeos.model import Trust
 
@@ -36,12 +37,8 @@ def steps(
 
 
 def _files(rules: Governance, wishes: Wishes, git: Mapping[str, str]) -> Iterator[str]:
+    yield from _config(rules.config, git)
     config = rules.config
-    remote = config.remote if config.remote != NO_REMOTE else "origin"
-    if not git.get(f"remote.{remote}.url"):
-        yield f"git: git remote add {remote} URL && git push -u {remote} {config.main}"
-    if wanted := list(_settings(config)):
-        yield f"{_CONFIG}: set {', '.join(wanted)}"
     if rules.loop.lease.seconds < wishes.lease_seconds:
         yield (
             f"policies/loop.yaml: set `lease: {{seconds: {wishes.lease_seconds}}}`: as long as the"
@@ -61,8 +58,24 @@ def _files(rules: Governance, wishes: Wishes, git: Mapping[str, str]) -> Iterato
             f"{WORKFLOW}: install the program of `command:` in a step of the job `attempt`; the"
             " file is yours from then on"
         )
+    if config.notify.apprise:
+        yield (
+            f"{LOCK}: Apprise is not in it: add its packages with their hashes (the file is yours"
+            " from then on), or use `notify: {command: …}`"
+        )
     for name in wishes.impossible:
         yield f"{_CONFIG}: {name} cannot be the name of a secret there: choose another variable"
+
+
+def _config(config: Config, git: Mapping[str, str]) -> Iterator[str]:
+    remote = config.remote if config.remote != NO_REMOTE else "origin"
+    url = git.get(f"remote.{remote}.url", "")
+    if not url:
+        yield f"git: git remote add {remote} URL && git push -u {remote} {config.main}"
+    elif not config.forge.repository and repository_of(url) is None:
+        yield f"{_CONFIG}: set `forge: {{repository: OWNER/NAME}}`: {remote}'s address names none"
+    if wanted := list(_settings(config)):
+        yield f"{_CONFIG}: set {', '.join(wanted)}"
 
 
 def _settings(config: Config) -> Iterator[str]:
@@ -87,6 +100,8 @@ def _pages(rules: Governance, wishes: Wishes) -> Iterator[str]:
         "Settings > Rules > Rulesets > New branch ruleset: Target branches"
         f" {main} and lifeos/ledger; Restrict deletions, Block force pushes"
     )
+    if rules.config.main_writes is MainWrites.PR:
+        yield f"the same page, for {main} alone: Require a pull request before merging"
 
 
 def _environment(name: str, main: str, secrets: tuple[str, ...]) -> str:

@@ -19,10 +19,12 @@ LOCK = ".github/lifeos.lock"
 MODELS = "lifeos-models"
 """The environment that holds the models' keys, for the attempts alone."""
 TRUSTED = "lifeos-trusted"
-"""The environment that holds the forge's token, where it is not the workflow's own."""
+"""The environment that holds what the trusted jobs need beside the workflow's own token."""
 OWN_TOKEN = "GITHUB_TOKEN"  # noqa: S105  (the name of a variable)
 SPARE_MINUTES = 15
 """For each job: a machine that has to be found, the clone, the installation."""
+MOST_MINUTES = 360
+"""What GitHub gives a job."""
 CHECK_MINUTES = 45
 """What the checks of one tree are given, all together."""
 
@@ -53,6 +55,7 @@ class Wishes:
     attempt_minutes: int
     check_minutes: int
     opencode: bool = False  # whether an agent is OpenCode, which then has to be installed
+    told: tuple[str, ...] = ()  # variables that notices need
 
     @property
     def lease_seconds(self) -> int:
@@ -62,7 +65,8 @@ class Wishes:
     @property
     def environments(self) -> dict[str, tuple[str, ...]]:
         """The environments that the jobs take secrets from, and which."""
-        found = {MODELS: self.keys, TRUSTED: () if self.token == OWN_TOKEN else (self.token,)}
+        token = () if self.token == OWN_TOKEN else (self.token,)
+        found = {MODELS: self.keys, TRUSTED: (*token, *self.told)}
         return {name: secrets for name, secrets in found.items() if secrets}
 
     @property
@@ -75,7 +79,7 @@ class Wishes:
 def wishes_of(config: Config, loop: Loop) -> Wishes:
     """What a configuration needs."""
     keys = {provider.key_env for provider in config.providers.values() if provider.key_env}
-    attempt = -(-loop.budgets.seconds_per_attempt // 60) + SPARE_MINUTES
+    attempt = min(-(-loop.budgets.seconds_per_attempt // 60) + SPARE_MINUTES, MOST_MINUTES)
     return Wishes(
         main=config.main,
         keys=tuple(sorted(keys)),
@@ -83,20 +87,21 @@ def wishes_of(config: Config, loop: Loop) -> Wishes:
         attempt_minutes=attempt,
         check_minutes=CHECK_MINUTES + SPARE_MINUTES,
         opencode=AgentKind.OPENCODE in config.agents.kinds,
+        told=tuple(dict.fromkeys((*config.notify.environment, *config.notify.apprise))),
     )
 
 
 def render_workflow(template: str, opencode: str, wishes: Wishes) -> str:
     """The workflow, with its mark. ``opencode`` is the step that installs OpenCode."""
-    own = wishes.token == OWN_TOKEN
+    trusted = wishes.environments.get(TRUSTED, ())
     filled = {
         "[__MAIN_PATTERN__]": f"[{_yaml(_pattern(wishes.main))}]",
         "__MAIN_REF__": f"refs/heads/{wishes.main}",
         "__MAIN_JSON__": json.dumps(wishes.main),
         "__ATTEMPT_MINUTES__": str(wishes.attempt_minutes),
         "__CHECK_MINUTES__": str(wishes.check_minutes),
-        "    # trusted\n": "" if own else f"    environment: {TRUSTED} # bound to main\n",
-        "          # trusted secrets\n": "" if own else _secrets((wishes.token,)),
+        "    # trusted\n": f"    environment: {TRUSTED} # bound to main\n" if trusted else "",
+        "          # trusted secrets\n": _secrets(trusted),
         "    # models\n": f"    environment: {MODELS} # bound to main\n" if wishes.keys else "",
         "      # opencode\n": opencode if wishes.opencode else "",
         "          # keys\n": _secrets(wishes.keys),
