@@ -53,6 +53,7 @@ class Hosted:
     login: str = ""
     forge_id: int = 0
     key: str = ""
+    by_pull_request: bool = False
 
     @property
     def trust(self) -> Trust:
@@ -116,6 +117,8 @@ def _fill(texts: dict[str, str], path: str, blank: str, filled: str) -> None:
 def _fill_hosted(texts: dict[str, str], hosted: Hosted) -> None:
     config = ".lifeos/config.yaml"
     _fill(texts, config, "\nremote: none\n", f"\nremote: {_quoted(hosted.remote)}\n")
+    if hosted.by_pull_request:
+        _fill(texts, config, "\nmain_writes: direct\n", "\nmain_writes: pr\n")
     _fill(texts, config, "\n  where: any\n", "\n  where: ci\n")
     _fill(texts, config, "\n  kind: none\n", "\n  kind: github\n")
     if hosted.host:

@@ -88,10 +88,13 @@ class Actions:
     runs: list[Ran] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
     more: list[str] = field(default_factory=list)  # what act is given beside
+    protects: bool = False  # whether main takes only pull requests, once the person has pushed
 
     def push(self) -> Ran:
         """The person pushes main; what the push starts."""
         self.person.git("push", "--quiet", "origin", "main")
+        if self.protects:
+            self.forge.protect("main")
         return self.pushed()
 
     def pushed(self) -> Ran:
@@ -286,10 +289,12 @@ def _person(folder: Path, url: str, keys: Path) -> Project:
 
 
 @contextmanager
-def begin(folder: Path, backlog: str, *, by_merge: bool = False) -> Iterator[Actions]:
+def begin(
+    folder: Path, backlog: str, *, by_merge: bool = False, writes: str = "direct"
+) -> Iterator[Actions]:
     """A repository on a forge, set up by `lifeos init --github`, before anything is pushed.
 
-    The person answers by signed commits, or ``by_merge``. GitHub's own description judges all that
+    The person answers by signed commits, or ``by_merge``. ``writes``: how lifeos changes main. GitHub's own description judges all that
     the forge is asked, by lifeos and by the workflow.
     """
     required()
@@ -308,9 +313,8 @@ def begin(folder: Path, backlog: str, *, by_merge: bool = False) -> Iterator[Act
         person = _person(folder / "person", url, folder / "keys")
         person.write({"BACKLOG.md": backlog})
         who = ("--login", PERSON, "--forge-id", str(forge.who(PERSON).id))
-        person.cli(
-            "init", "--github", "--lifeos-hash", digest_of(wheels), *(who if by_merge else ())
-        )
+        asked = ("--lifeos-hash", digest_of(wheels), "--main-writes", writes)
+        person.cli("init", "--github", *asked, *(who if by_merge else ()))
         # git and the API are at two ports here.
         place = f"127.0.0.1:{server.server_port}"
         person.write(person.edit(".lifeos/config.yaml", place, forge.host))
@@ -319,4 +323,6 @@ def begin(folder: Path, backlog: str, *, by_merge: bool = False) -> Iterator[Act
         person.git("push", "--quiet", "--force", "origin", "main")
         actions = Actions(folder, Hub(forge.bare), person, server, forge, wheels)
         actions.environ["PATH"] = f"{_programs(folder)}:{os.environ['PATH']}"
+        if writes == "pr":  # from the first push on, as the forge's rule for main has it
+            actions.protects = True
         yield actions

@@ -114,12 +114,16 @@ def write_guide(turn: Turn) -> Step:
 def test_opencode_in_the_matrix_and_a_merge_on_the_forge(tmp_path: Path) -> None:
     """All of it at once: a task, OpenCode on a model in the attempts, a pull request, its merge.
 
+    Main takes nothing but pull requests: the landing is one.
+
     The model's key is in nothing that was printed, pushed or handed over.
     """
     team = Team(write_guide, paths=("docs/**",))
     with (
         ScriptedModel(team) as model,
-        act_scene.begin(tmp_path, f"# Backlog\n\n## P0\n\n{GUIDE}", by_merge=True) as actions,
+        act_scene.begin(
+            tmp_path, f"# Backlog\n\n## P0\n\n{GUIDE}", by_merge=True, writes="pr"
+        ) as actions,
     ):
         actions.use_opencode(model.url, KEY)
         ran = actions.push()
@@ -131,7 +135,10 @@ def test_opencode_in_the_matrix_and_a_merge_on_the_forge(tmp_path: Path) -> None
             ran = actions.merge(pull.number)
             assert ran.code == 0, ran.log
             actions.rounds()
-        assert actions.hub.wrong(["LO-cccccc"]) == []
+        ended = [each["outcome"] for each in actions.hub.ledger() if each["kind"] == "closed"]
+        assert ended == ["pass"]
+        assert "- [x] **LO-cccccc**" in actions.hub.git("show", "main:BACKLOG.md")
+        assert {move.kind for move in actions.forge.moved("refs/heads/main")[:-1]} == {"pr_merge"}
         assert actions.hub.git("show", "main:docs/guide.md") == "hello"
         assert {asked.headers.get("authorization") for asked in model.requests} == {f"Bearer {KEY}"}
         assert all(KEY not in run.log for run in actions.runs)

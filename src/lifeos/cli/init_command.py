@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.core.policy.config import MainWrites
 from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
 
@@ -23,12 +26,14 @@ CONFIG = ".lifeos/config.yaml"
 class InitData(Frozen):
     """``lifeos.init/v1``: what was written, what was there already, and the commit.
 
-    ``updated`` are files of lifeos's that were there and not edited; ``by_hand`` is left to do.
+    ``updated`` are files of lifeos's that were there and not edited; ``chosen`` says what was set
+    by what was found, and why; ``by_hand`` is left to do.
     """
 
     written: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()  # checks that cannot run here: written as comments
     commit: str | None = None
@@ -55,18 +60,29 @@ def command(
     forge_id: Annotated[
         int, typer.Option(min=0, help="Your account's number: your merges are answers.")
     ] = 0,
+    main_writes: Annotated[
+        MainWrites | None,
+        typer.Option(help="How lifeos changes main; else as the forge's rules for it say."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Write the default governance and a first backlog; keeps every file that is there."""
     from lifeos.cli import init_github
     from lifeos.store.person import identity
 
-    if not github and (lifeos_hash or login or forge_id):
+    if not github and (lifeos_hash or login or forge_id or main_writes):
         raise UsageError("that is only for --github", "lifeos init --github")
     with frame_of(context).repo() as repo:
         root = _root(repo)
         proposal = _proposal(repo, root)
         hosted = init_github.hosted(repo, login, forge_id) if github else None
+        chosen: tuple[str, ...] = ()
+        if hosted is not None and not (root / CONFIG).exists():
+            hosted, chosen = _how_main_is_written(repo, hosted, main_writes)
+        elif main_writes:
+            raise UsageError(
+                f"{CONFIG} is there already", f"write main_writes: {main_writes} in it"
+            )
         files = _files(repo, *identity(repo), proposal, hosted)
         more = init_github.plan(repo, root, files, lifeos_hash) if github else init_github.NOTHING
         write = {path: text for path, text in files.items() if not (root / path).exists()}
@@ -75,6 +91,7 @@ def command(
         written=tuple(path for path in (*write, *more.files) if path not in more.updated),
         updated=more.updated,
         kept=(*(path for path in files if path not in write), *more.kept),
+        chosen=chosen,
         by_hand=more.by_hand,
         disabled=tuple(check.run for check in proposal.disabled if CONFIG in write),
         commit=made,
@@ -85,6 +102,32 @@ def command(
     else:
         show(_text(data))
     return Exit.OK
+
+
+def _how_main_is_written(
+    repo: Repo, hosted: Hosted, asked: MainWrites | None
+) -> tuple[Hosted, tuple[str, ...]]:
+    """The setting of fresh rules, and why: as it was asked for, or as the forge says."""
+    from lifeos.cli.init_asked import Choice, main_writes
+    from lifeos.model import Trust
+
+    by_merge = hosted.trust is Trust.MERGE
+    if asked is MainWrites.PR and not by_merge:
+        raise UsageError(
+            "`main_writes: pr` needs merges as answers", "give --login and --forge-id, too"
+        )
+    branch = _branch(repo)
+    choice = (
+        Choice(asked, "as it was asked for")
+        if asked
+        else main_writes(hosted.host, hosted.repository, branch, os.environ, by_merge=by_merge)
+    )
+    filled = replace(hosted, by_pull_request=choice.writes is MainWrites.PR)
+    return filled, (f"main_writes: {choice.writes}: {choice.why}",)
+
+
+def _branch(repo: Repo) -> str:
+    return (repo.refs.head() or "refs/heads/main").removeprefix("refs/heads/")
 
 
 def _root(repo: Repo) -> Path:
@@ -123,9 +166,7 @@ def _files(
 ) -> Mapping[str, bytes]:
     from lifeos.initial import render_init
 
-    head = repo.refs.head() or "refs/heads/main"
-    branch = head.removeprefix("refs/heads/")
-    return render_init(name, email, branch, proposal.checks, proposal.disabled, hosted)
+    return render_init(name, email, _branch(repo), proposal.checks, proposal.disabled, hosted)
 
 
 def _proposal(repo: Repo, root: Path) -> Proposal:
@@ -164,6 +205,7 @@ def _text(data: InitData) -> str:
         lines.append(f"  fix: install it there, then take the comment signs off; {CONFIG} says how")
     if data.commit:
         lines.append(f"committed {data.commit[:12]}")
+    lines += [f"chose {one}" for one in data.chosen]
     if data.by_hand:
         lines += ["by hand:", *(f"  {n}. {one}" for n, one in enumerate(data.by_hand, 1))]
     if not data.dry_run:
