@@ -658,7 +658,8 @@ _WAITING: list[Scene] = []
     ("file", "old", "new", "said"),
     [
         (".lifeos/config.yaml", "build: recipe", "build: other", "must be 'recipe'"),
-        ("policies/approvals.yaml", "trust: commit", "trust: merge", "trust `merge` cannot be"),
+        ("policies/approvals.yaml", "trust: commit", "trust: merge", "needs a `forge_id`"),
+        (".lifeos/config.yaml", "main_writes: direct", "main_writes: pr", "only trust `merge`"),
         (".lifeos/config.yaml", "checks: []", "lfs: true", "unknown key `lfs`"),
         (".lifeos/config.yaml", "checks: []", "submodules: true", "unknown key `submodules`"),
         ("policies/envelope.yaml", "modes: false", "submodules: true", "unknown key `submodules`"),
@@ -764,8 +765,7 @@ ELSEWHERE: Mapping[str, str] = {
     },
     "config.main_writes": "pulls/test_pulls.py::test_where_main_is_written_decides_who_moves_it",
     "approvals.approvers[].login": (
-        "core/test_codeowners.py::"
-        "test_a_login_names_an_approver_and_an_address_where_there_is_none"
+        "core/test_codeowners.py::test_a_login_names_an_approver_and_an_address_where_there_is_none"
     ),
     "approvals.approvers[].forge_id": (
         "pulls/test_arrivals.py::test_the_number_of_the_account_decides"

@@ -294,8 +294,8 @@ def begin(
 ) -> Iterator[Actions]:
     """A repository on a forge, set up by `lifeos init --github`, before anything is pushed.
 
-    The person answers by signed commits, or ``by_merge``. ``writes``: how lifeos changes main. GitHub's own description judges all that
-    the forge is asked, by lifeos and by the workflow.
+    The person answers by signed commits, or ``by_merge``. ``writes``: how lifeos changes main.
+    GitHub's own description judges all that the forge is asked, by lifeos and by the workflow.
     """
     required()
     wheels = _wheels(folder.parent / f"wheels-{os.getpid()}")

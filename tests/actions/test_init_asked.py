@@ -41,7 +41,9 @@ def person(repo: Path, forge: Forge) -> Project:
 def init(person: Project, forge: Forge, *args: str, **env: str) -> tuple[str, str]:
     """What was chosen and why, and what the configuration has."""
     given = {"GITHUB_TOKEN": forge.who("adm").token, "GH_HOST": forge.host, **env}
-    said: Any = person.cli("init", "--github", *args, "--json", **given).data
+    said: Any = person.cli(
+        "init", "--github", *args, "--json", at=None, code=0, email="", **given
+    ).data
     config = (person.folder / ".lifeos/config.yaml").read_text(encoding="utf-8")
     (line,) = [line for line in config.splitlines() if line.startswith("main_writes:")]
     (chosen,) = said["chosen"]

@@ -119,15 +119,17 @@ def test_no_more_are_claimed_or_opened_than_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_matrix_has_no_nonce_and_the_claim_file_is_for_its_owner(tmp_path: Path) -> None:
-    """The matrix is shown to everybody; `GITHUB_OUTPUT` gets the same in two lines."""
+    """The matrix is in the names of jobs; the claims, with it, are handed on as an output."""
     scene = Works(project(tmp_path, "fresh", fresh), tmp_path)
     output = tmp_path / "output"
     output.write_text("before=1\n", encoding="utf-8")
     (path,) = scene.claim(GITHUB_OUTPUT=str(output))
     claim = read_claim(path.read_bytes())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    before, matrix, count, rest = output.read_text(encoding="utf-8").split("\n")
+    before, matrix, count, names, claims, rest = output.read_text(encoding="utf-8").split("\n")
     assert (before, count, rest) == ("before=1", "count=1", "")
+    assert names == f"names={claim.run}.1"
+    assert json.loads(claims.removeprefix("claims="))[path.name] == json.loads(path.read_bytes())
     job = {"run": claim.run, "stage": "design", "n": 1, "claim": path.name}
     assert json.loads(matrix.removeprefix("matrix=")) == {"include": [job]}
     assert claim.nonce not in matrix

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from command_line import fresh
 from conftest import Git
+from lifeos.store.maintenance import MOST_PACKS
 
 
 def loose(git: Git) -> tuple[int, int]:
@@ -52,3 +53,19 @@ def test_a_tick_packs_when_there_is_much_and_only_then(tmp_path: Path) -> None:
     project.cli("approve", project.item().id)
     project.cli("tick")
     assert project.at_main("docs/guide.md") == "hello"
+
+
+def test_many_packs_are_joined(tmp_path: Path) -> None:
+    """Each pack is one more place to look into; nothing is lost when they become one."""
+    project = fresh(tmp_path / "repo")
+    project.cli("tick", "--max-tasks", "0")
+    for number in range(MOST_PACKS + 1):
+        project.commit({"number.txt": f"{number}\n"})
+        project.git("repack", "-d", "-q")
+    packs = project.folder / ".git/objects/pack"
+    assert len(list(packs.glob("*.pack"))) > MOST_PACKS
+    crowd(project.folder, 28)
+    project.cli("tick")
+    assert len(list(packs.glob("*.pack"))) == 1
+    project.git("fsck", "--strict")
+    project.cli("verify")

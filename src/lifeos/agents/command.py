@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeos.agents import inside
-from lifeos.agents.program import Call, Said
+from lifeos.agents.program import Call, Said, not_started
 from lifeos.core.checkreport import plain
 from lifeos.core.jsonfind import find
 from lifeos.core.policy.config import CommandAgent, PromptBy
@@ -85,8 +85,7 @@ class Command:
             with _prompt(call.prompt) as prompt:
                 ended = self._run(call, prompt, mark, watch)
         except UsageError as error:
-            message = f"the agent could not be started: {error}"
-            return Said(failure=FailureClass.ENVIRONMENT_ERROR, message=message)
+            return not_started(call, f"the agent could not be started: {error}")
         return self._said(call, ended, mark, watch)
 
     def _run(self, call: Call, prompt: Path, mark: str, watch: _Watch) -> Ended:

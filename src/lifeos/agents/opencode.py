@@ -25,7 +25,7 @@ from pathlib import Path
 
 from lifeos.agents import inside
 from lifeos.agents.opencode_install import Found, find, ripgrep
-from lifeos.agents.program import Call, Ran, Said
+from lifeos.agents.program import Call, Ran, Said, not_started
 from lifeos.core.opencode_events import Event, Finish, Stream, Tool, outcome
 from lifeos.core.policy.models import Model, Wire
 from lifeos.core.toolwords import printable
@@ -84,8 +84,8 @@ class OpenCode:
             with _kit(call, found, ripgrep(self.environ)) as kit:
                 ended = _run(call, watch, kit)
         except UsageError as error:
-            text = f"OpenCode could not be started: {error.message}; {error.fix}"
-            return Said(failure=FailureClass.ENVIRONMENT_ERROR, message=text)
+            why = f"OpenCode could not be started: {error.message}; {error.fix}"
+            return not_started(call, why)
         watch.hear(b"\n")
         return _said(call, watch, ended)
 

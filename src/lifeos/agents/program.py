@@ -106,3 +106,14 @@ class Versioned(Protocol):
 def version_of(program: object) -> str:
     """The version of a program or an agent; "" where it is not known."""
     return program.version if isinstance(program, Versioned) else ""
+
+
+def not_started(call: Call, why: str) -> Said:
+    """A program that the sandbox did not start; or that was to end before it had begun."""
+    meter = call.door.meter
+    if meter.stop:
+        return Said(failure=meter.stop.failure, message=meter.message)
+    if call.should_stop():
+        message = "stopped by the stop switch"
+        return Said(failure=FailureClass.INTERRUPTED, message=message, stopped=True)
+    return Said(failure=FailureClass.ENVIRONMENT_ERROR, message=why)

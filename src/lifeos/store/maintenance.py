@@ -13,6 +13,8 @@ _SAMPLED = "17"
 """The folder that git itself looks into (gc.auto in git-config(1)): one of 256."""
 _MOST = 27
 """Objects in it before there are about 6,700 in all, git's own limit."""
+MOST_PACKS = 50
+"""Packs before they are joined (gc.autoPackLimit): each look-up may ask all of them."""
 _PATIENCE = 600.0
 
 
@@ -21,5 +23,8 @@ def pack_if_many(repo: Repo) -> str:
     folder = repo.objects.folder / _SAMPLED
     if not folder.is_dir() or sum(1 for _ in folder.iterdir()) <= _MOST:
         return ""
-    result = repo.person.call("repack", "-d", "-l", "-q", timeout=_PATIENCE)
+    packs = len(list((repo.objects.folder / "pack").glob("*.pack")))
+    # -A joins all packs; what nothing reaches comes out of them as loose objects, and stays.
+    join = ("-A",) if packs > MOST_PACKS else ()
+    result = repo.person.call("repack", *join, "-d", "-l", "-q", timeout=_PATIENCE)
     return "" if result.status == 0 else f"git repack: {result.err.strip()[:200]}"
