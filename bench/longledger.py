@@ -41,16 +41,9 @@ from lifeos.model import (
     Verdict,
 )
 from lifeos.store.encoding import LIFEOS
-from lifeos.store.ledger import (
-    BRANCH,
-    STATE_EVERY,
-    Ended,
-    Ledger,
-    attempt_path,
-    closed_path,
-    commit_message,
-    packet_path,
-)
+from lifeos.store.endings import Ended, closed_path, packet_path
+from lifeos.store.entries import attempt_path, commit_message
+from lifeos.store.ledger import BRANCH, STATE_EVERY, Ledger
 from lifeos.store.lock import Owner
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin

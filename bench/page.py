@@ -23,6 +23,11 @@ WHY: Mapping[str, str] = {
     " because a cache must not be able to run code.",
     "lifeos around": "the sandbox, the processes of git for the diff and the ignore rules, and"
     " some twenty synced objects: on a disk that others use at the same time it is more.",
+    "several machines": "one reference for all. Each push is three processes of git, here and at"
+    " the remote; whoever was not first fetches, decides anew and pushes again, and of many"
+    " pushes at once one wins. Only references of their own would let writers push side by side,"
+    " and then something else has to say who was first.",
+    "a round of": "what lifeos starts for each attempt, on the cores that all runners share here.",
 }
 """What stands in the way of a figure, by how its row begins; shown where it is not reached."""
 
@@ -72,14 +77,14 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def page(rows: Sequence[Row], peers: Sequence[str]) -> str:
-    """The whole document."""
+def page(rows: Sequence[Row], peers: Sequence[str], load: str) -> str:
+    """The whole document. ``load`` is what else the machine did: its load when this began."""
     notes = "".join(f"- **{row.what}**: {row.note}\n" for row in rows if row.note)
     compared = "; ".join(peers) or "none of the peers was installed"
     return f"""# What it costs
 
 Written by `python bench/run.py --write` on {time.strftime("%Y-%m-%d", time.gmtime())}:
-{machine()}. Do not edit it by hand.
+{machine()}, load before it began {load}. Do not edit it by hand.
 
 Ratios are within one run: what is compared takes turns on the same machine, and the best round of
 each counts. Nothing in the tests is timed. Compared with: {compared}.

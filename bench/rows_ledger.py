@@ -13,7 +13,8 @@ from pathlib import Path
 from clock import calls, once
 from lifeos.core.records import Noted
 from lifeos.core.state import Snapshot
-from lifeos.store.ledger import BRANCH, LOG_FORMAT, Ledger, read_entries, replay
+from lifeos.store.entries import LOG_FORMAT, read_entries, replay
+from lifeos.store.ledger import BRANCH, Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import World
