@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from fake_github import FakeGitHub
@@ -44,6 +45,7 @@ class Forge:
         self.troubles: list[Trouble] = []
         self.moves: list[Move] = []
         self.asked: list[tuple[str, str]] = []
+        self.after: Callable[[str, str], object] = _nothing  # done when an answer has been made
         self.lock = threading.RLock()
         self.per_page = 100
         self._last = 0
@@ -396,3 +398,7 @@ class Forge:
         """A pull request as it is now."""
         with self.lock:
             return self._pull(number)
+
+
+def _nothing(_method: str, _path: str) -> None:
+    """Nothing happens in between."""

@@ -32,6 +32,7 @@ class Answers:
             if trouble is not None and trouble.kind != "cut_after":
                 return _troubled(trouble)
             answer = self._answer(method, target, token, content)
+            self.forge.after(method, target)
             return None if trouble is not None else answer
 
     def _answer(self, method: str, target: str, token: str, content: bytes) -> Reply:

@@ -48,6 +48,7 @@ def test_a_tick_packs_when_there_is_much_and_only_then(tmp_path: Path) -> None:
     free, packed = loose(project.git)
     assert packed > 20
     assert free >= 28  # the blobs of nobody
+    assert (project.folder / ".git/lifeos/left-loose").read_text() == "28\n"  # not tried again
     project.cli("verify")
     project.git("fsck", "--strict")
     project.cli("approve", project.item().id)

@@ -112,7 +112,7 @@ def _summary(part: str, status: StatusData, did: Sequence[str], refused: Sequenc
         did=did,
         refused=refused,
         waiting=[
-            Asked(each.item, each.kind, each.task or "", each.question, each.answered)
+            Asked(each.item, each.kind, each.task or "", each.question, each.answered, each.pull)
             for each in status.waiting
         ],
         runs=[Row(r.run, r.task, r.title, r.stage, r.status) for r in status.runs],

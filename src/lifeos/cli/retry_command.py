@@ -60,8 +60,9 @@ def command(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="The task: id or title.", metavar="TASK")],
     start: Annotated[
-        Start, typer.Option("--from", help="Begin here, with what the last run made before it.")
-    ] = Start.DESIGN,
+        Start | None,
+        typer.Option("--from", help="Begin here, with what the last run made before it."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -77,10 +78,15 @@ def command(
         here = Here(ctx.repo, ctx.ledger, ctx.rules, main_at(ctx.repo, ctx.main()))
         found = find_task(here, task)
         paused = _paused(ctx, found)
+        if paused and start:
+            raise UsageError(
+                f"the run of {found.id} is open, and waits at {paused.stage}",
+                f"lifeos retry {found.id} lets it go on; lifeos cancel {found.id} ends it",
+            )
         data = (
             _woken(ctx, found, paused, dry_run=dry_run)
             if paused
-            else _tried_again(ctx, found, start, dry_run=dry_run)
+            else _tried_again(ctx, found, start or Start.DESIGN, dry_run=dry_run)
         )
     if json:
         show_json("retry", data)

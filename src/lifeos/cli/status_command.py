@@ -55,6 +55,7 @@ class Question(Frozen):
     opened: int
     expires: int | None
     answered: bool
+    pull: str = ""
 
 
 class EndedRun(Frozen):
@@ -205,6 +206,7 @@ def _questions(here: Here) -> tuple[Question, ...]:
                 opened=item.opened_at,
                 expires=item.expires_at,
                 answered=item.id in answered,
+                pull=item.pull.url if item.pull else "",
             )
         )
     return tuple(found)

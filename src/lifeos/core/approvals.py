@@ -15,7 +15,7 @@ from lifeos.core.facts import Answer
 from lifeos.core.pinned import same_address
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item
-from lifeos.core.table import ANSWERS
+from lifeos.core.table import ANSWERS, INTRUDED
 from lifeos.model import Decision, Trust
 
 _REGULAR = frozenset({"100644", "100755"})
@@ -99,7 +99,8 @@ def judge_answer(
             "lifeos queue lists what is open; remove this file from main",
         )
     reason = (
-        _wrong_place(item, evidence)
+        _only_in_its_pull_request(item, answer)
+        or _wrong_place(item, evidence)
         or _wrong_content(item, answer, subject_now)
         or _too_late(item, answer, at)
         or _wrong_arrival(evidence, now.trust)
@@ -120,6 +121,16 @@ def judge_answer(
 
 _Reason = tuple[str, str] | None
 """Why it does not count, and what to do; None: nothing was found."""
+
+
+def _only_in_its_pull_request(item: Item, answer: AnswerFile) -> _Reason:
+    """What takes back what landed unasked is in a pull request: a file takes nothing back."""
+    if item.rule != INTRUDED or answer.decision is not Decision.APPROVE:
+        return None
+    return (
+        "a file takes nothing back: what does is in its pull request",
+        f"git revert {item.about[:12]} on main yourself, then lifeos reject {item.id} -m 'TEXT'",
+    )
 
 
 def _again(item: Item) -> str:

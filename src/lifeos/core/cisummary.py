@@ -19,13 +19,14 @@ _CUT = "\n\nThe rest is left out; see `lifeos status`.\n"
 
 @dataclass(frozen=True)
 class Asked:
-    """An open question. ``answered``: its answer is on main, and the next round reads it."""
+    """An open question. ``answered``: its answer is on main. ``pull``: where it is answered."""
 
     item: str
     kind: str
     task: str
     question: str
     answered: bool
+    pull: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,12 @@ def _waiting(waiting: Sequence[Asked]) -> Iterator[str]:
         cells = (each.item, each.kind, each.task, each.question)
         yield "| " + " | ".join(code_span(cell, _TEXT) for cell in cells) + " |"
     yield ""
-    first = waiting[0].item
-    yield f"Next: `lifeos show {first}`, then `lifeos approve {first}` (or `revise`, `reject`)"
+    first = waiting[0]
+    if first.pull:
+        yield f"Next: merge or close the pull requests; the first is {first.pull}"
+    else:
+        answer = f"`lifeos approve {first.item}` (or `revise`, `reject`)"
+        yield f"Next: `lifeos show {first.item}`, then {answer}"
     yield ""
 
 

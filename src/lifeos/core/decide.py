@@ -223,6 +223,8 @@ def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         if run.merged or (lands and run.item in merged):
             continue  # the merge that landed it ticked its box
         task = facts.tasks.get(run.task)
+        if lands and task is not None and task.done:
+            continue  # so may one that the forge has not told of yet: its word settles it
         if task is None or not task.open:
             reason = "the task was ticked or cancelled" if task else "the task is gone"
             yield End(run=run.id, outcome=CloseOutcome.CANCELLED, reason=reason)
@@ -317,8 +319,9 @@ def _landing_rule(snapshot: Snapshot, run: Run, facts: Facts) -> str:
     loop = rules_of(run, facts).loop
     if run.merged:
         return ""
-    if not run.approved_on:
-        return landing_checkpoint(run, loop) or _only_by_pull_request(snapshot, facts)
+    by_pull = _only_by_pull_request(snapshot, facts)
+    if not run.approved_on or by_pull:  # there, only its own merge lands it
+        return landing_checkpoint(run, loop) or by_pull
     if loop.reapprove is Overlap.ALWAYS and run.id in facts.moved:
         return "reapprove:always"
     return "reapprove:overlap" if run.id in facts.overlapping else ""

@@ -11,12 +11,16 @@ from lifeos.model import CloseOutcome, Decision, Frozen, Risk, Stage, Trust
 
 
 class TaskFact(Frozen):
-    """A task as main has it now. ``commands`` is the digest of commands that need allowing."""
+    """A task as main has it now. ``done``: its box is ticked.
+
+    ``commands`` is the digest of commands that need allowing.
+    """
 
     id: str
     title: str
     digest: str
     open: bool = True
+    done: bool = False
     scope: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     risk: Risk = Risk.LOW

@@ -71,6 +71,7 @@ class PullFact(Frozen):
     (``commit``), and was at ``onto`` before it. ``content`` is of its head; once merged,
     ``faithful`` says whether main got just that. ``decision`` and ``comment`` are in the answer's
     file in its head, or on main once it is merged; None where there is none that can be read.
+    ``closed_by`` closed it last, other than by merging it; ``reopened_by`` opened it after that.
     ``clashes``: it does not fit main as it is now, or was before it was merged.
     """
 
@@ -87,6 +88,7 @@ class PullFact(Frozen):
     author: Account | None = None
     merged_by: Account | None = None
     closed_by: Account | None = None
+    reopened_by: Account | None = None
     objections: tuple[Objection, ...] = ()
     decision: Decision | None = None
     comment: str = ""
@@ -162,7 +164,12 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
     """What became of a question by its queue PR."""
     if not fact.ours:
         return _anew(asked.item, "its pull request was pointed at another branch")
+    refused = asked.approver(fact.closed_by) is not None and fact.closed_by != fact.reopened_by
     match fact.state:
+        case PullState.MERGED if refused and asked.pull.landing and fact.on_main:
+            return _intruded(asked.item, fact, f"{fact.closed_by} had closed it")
+        case PullState.OPEN | PullState.MERGED if refused:
+            return _closed(asked, fact)  # who opens it again does not take another's word back
         case PullState.OPEN:
             return _open(asked, fact)
         case PullState.CLOSED:

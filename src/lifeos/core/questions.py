@@ -95,9 +95,12 @@ def hold_governance(
     )
 
 
-def held_intrusion(snapshot: Snapshot, facts: Facts, now: int, found: Intruded) -> Write:
+def held_intrusion(
+    snapshot: Snapshot, facts: Facts, now: int, found: Intruded, question: str = ""
+) -> Write:
+    """``question``: as it was asked before, where it is asked anew."""
     item, commit = item_id(snapshot), found.commit
-    question = f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
+    question = question or f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
     return Write(
         record=Held(
             at=now,
@@ -123,7 +126,7 @@ def asked_anew(snapshot: Snapshot, facts: Facts, now: int, item: Item, why: str)
     twins = (other for other in intrusions(snapshot) if other.about == item.about)
     if item.rule == INTRUDED and all(other.id == item.id for other in twins):
         found = Intruded(item=item.id, commit=item.about, onto=item.onto, reason=why)
-        return held_intrusion(snapshot, facts, now, found)
+        return held_intrusion(snapshot, facts, now, found, item.question)
     note = Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text=why)
     return Write(record=note)
 

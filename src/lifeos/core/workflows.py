@@ -144,4 +144,6 @@ def _pattern(branch: str) -> str:
 
 
 def _yaml(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) else "'" + text + "'"
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text)
+    word = text.lower() in {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+    return text if plain and not word else json.dumps(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from lifeos.forge.pulls import Arrival, Closed, Person, Pull, PullReview, Review
@@ -116,8 +117,10 @@ def closed_of(events: list[Json]) -> Closed | None:
     entries = [mapping(event) for event in events]
     merges = [entry for entry in entries if entry.get("event") == "merged"]
     end = _matching(_TIME, merges[0].get("created_at")) if merges else ""
-    last = None
+    last: Closed | None = None
     for entry in entries:
+        if entry.get("event") == "reopened" and last is not None:
+            last = replace(last, reopened_by=person_of(entry.get("actor")))
         if entry.get("event") != "closed":
             continue
         at = _matching(_TIME, entry.get("created_at"))

@@ -77,12 +77,14 @@ class Pull:
 class Closed:
     """Who closed a pull request without merging it, and when (ISO time, the forge's).
 
-    ``commit``: the one whose message closed it, else "".
+    ``commit``: the one whose message closed it, else "". ``reopened_by``: who opened it again after
+    that, if anybody did.
     """
 
     who: Person | None
     at: str
     commit: str
+    reopened_by: Person | None = None
 
 
 @dataclass(frozen=True)

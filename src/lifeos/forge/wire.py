@@ -298,7 +298,11 @@ class Wire:
         reset = answer.headers.get("x-ratelimit-reset", "")
         if after.isascii() and after.isdigit():
             seconds, kind = int(after[:6]), "for a moment"
-        elif answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+        elif (
+            answer.headers.get("x-ratelimit-remaining") == "0"
+            and reset.isascii()
+            and reset.isdigit()
+        ):
             seconds, kind = int(reset[:12]) - int(self._clock()), "until its hour is over"
         else:
             seconds, kind = 60, "for a moment"

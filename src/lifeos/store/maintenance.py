@@ -7,6 +7,8 @@ process, may have made objects that no reference names yet.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lifeos.store.repo import Repo
 
 _SAMPLED = "17"
@@ -19,12 +21,30 @@ _PATIENCE = 600.0
 
 
 def pack_if_many(repo: Repo) -> str:
-    """Pack what is reachable if there are many loose objects. Why it failed, or ''."""
-    folder = repo.objects.folder / _SAMPLED
-    if not folder.is_dir() or sum(1 for _ in folder.iterdir()) <= _MOST:
+    """Pack what is reachable if there are many loose objects. Why it failed, or ''.
+
+    What the last time left loose does not count again: nothing reaches it, and nothing prunes it.
+    """
+    note = repo.ensure_private() / "left-loose"
+    if _loose(repo) <= _MOST + _left(note):
         return ""
     packs = len(list((repo.objects.folder / "pack").glob("*.pack")))
     # -A joins all packs; what nothing reaches comes out of them as loose objects, and stays.
     join = ("-A",) if packs > MOST_PACKS else ()
     result = repo.person.call("repack", *join, "-d", "-l", "-q", timeout=_PATIENCE)
-    return "" if result.status == 0 else f"git repack: {result.err.strip()[:200]}"
+    if result.status != 0:
+        return f"git repack: {result.err.strip()[:200]}"
+    note.write_text(f"{_loose(repo)}\n", encoding="ascii")
+    return ""
+
+
+def _loose(repo: Repo) -> int:
+    folder = repo.objects.folder / _SAMPLED
+    return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+
+def _left(note: Path) -> int:
+    try:
+        return int(note.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0

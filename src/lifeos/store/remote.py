@@ -353,6 +353,14 @@ def contains(repo: Repo, tip: str, commit: str) -> bool:
     raise GitError(args, result.status, result.err)
 
 
+def has_commit(repo: Repo, commit: str) -> bool:
+    """Whether a commit is here."""
+    try:
+        return bool(repo.objects.commit(commit).tree)
+    except (KeyError, ValueError):
+        return False
+
+
 def known(repo: Repo, seen: Sequence[str]) -> str | None:
     """The newest of these references that are here: what this clone last heard of the remote."""
     found: str | None = None

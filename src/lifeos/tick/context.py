@@ -21,7 +21,7 @@ from lifeos.process import untraced
 from lifeos.store.checkout import move_branch
 from lifeos.store.history import Introduced
 from lifeos.store.ledger import Ledger
-from lifeos.store.remote import Remote, Update, contains, jittered
+from lifeos.store.remote import Remote, Update, contains, has_commit, jittered
 from lifeos.store.repo import Repo
 from lifeos.store.steps import Splice
 
@@ -179,14 +179,23 @@ class Context:
         if self.forge is None:
             return 0
         for arrival in self._arrivals:
+            if arrival.before and not has_commit(self.repo, arrival.before):
+                return 0  # a force push: what main was before is not here to be compared with
             came = bool(arrival.after) and contains(self.repo, arrival.after, commit)
             if came and not (arrival.before and contains(self.repo, arrival.before, commit)):
                 return arrival.who.id if arrival.who and not arrival.who.bot else 0
         return 0
 
+    def forget_arrivals(self) -> None:
+        """Ask the forge again who brought what: main may have moved."""
+        self.__dict__.pop("_arrivals", None)
+
     @cached_property
     def _arrivals(self) -> tuple[Arrival, ...]:
-        return self.forge.arrivals(self.rules.config.main) if self.forge else ()
+        from lifeos.tick.pulls_seen import mendable
+
+        with mendable():
+            return self.forge.arrivals(self.rules.config.main) if self.forge else ()
 
     def main(self) -> str:
         """The commit that main is at: with a remote, its main when it was last looked at."""

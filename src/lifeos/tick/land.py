@@ -68,6 +68,8 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
     """
     if job.run.merged:
         return _note_merged(ctx, job)
+    if ctx.writes_by_pull_request:
+        return failed(FailureClass.TOOL_ERROR, "main only takes pull requests: it is asked by one")
     for number in range(TRIES):
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:

@@ -43,6 +43,8 @@ REFETCH = 10.0
 """Seconds after which the remote is looked at again, when an attempt has ended."""
 RELOOK = 60.0
 """The same where a forge is asked about each open question, too: it counts the requests."""
+LOOKS = 5
+"""How often the forge is asked again, while main keeps moving."""
 LOST = 200
 """More lost races in a row than any number of other ticks can cause."""
 STEPS = 10_000
@@ -106,12 +108,21 @@ class Tick:
         return self.report
 
     def _look(self) -> None:
-        """Ask the forge, then fetch: a merge that it reports is then in the main that is read."""
-        if self.ctx.rules.approvals.trust is Trust.MERGE:
-            from lifeos.tick.pulls_seen import look  # with all that HTTP takes
+        """Ask the forge, then fetch: a merge that it reports is then in the main that is read.
 
-            look(self.ctx)
-        self.ctx.ledger.catch_up()
+        And again while main moves meanwhile: what the forge said may then be older than that main.
+        """
+        remote = self.ctx.remote
+        for _ in range(LOOKS):
+            before = remote.main if remote else None
+            if self.ctx.rules.approvals.trust is Trust.MERGE:
+                from lifeos.tick.pulls_seen import look  # with all that HTTP takes
+
+                look(self.ctx)
+                self.ctx.forget_arrivals()
+            self.ctx.ledger.catch_up()
+            if remote is None or not self.ctx.pulls or remote.main == before:
+                break
         self._fetched = self.ctx.world.timer()
 
     def _finish(self) -> None:
@@ -390,7 +401,11 @@ class Tick:
         ledger, timer = self.ctx.ledger, self.ctx.world.timer
         patience = REFETCH if self.ctx.rules.approvals.trust is not Trust.MERGE else RELOOK
         if ledger.tip == ledger.kept and timer() - self._fetched > patience:
-            self._look()  # somebody may have answered, or stopped it, meanwhile
+            try:
+                self._look()  # somebody may have answered, or stopped it, meanwhile
+            except Busy as error:  # what is under way here is worth more than the news
+                self._fetched = timer()
+                self.ctx.world.progress(f"not looked: {error.message}")
 
     def _collect(self) -> None:
         """Record every complete bundle: of this tick, or left behind by one that died."""

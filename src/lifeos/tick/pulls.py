@@ -14,7 +14,7 @@ from lifeos.core.pulls import BRANCHES, OpenAgain, branch_of
 from lifeos.core.records import Noted, Topic
 from lifeos.core.state import Item, PullRequest
 from lifeos.errors import Busy, LifeosError
-from lifeos.forge.pulls import Pull, Pulls
+from lifeos.forge.pulls import Pulls
 from lifeos.store.remote import Remote, Update
 from lifeos.tick.context import Context
 from lifeos.tick.pull_head import head_of
@@ -103,32 +103,33 @@ def _page(ctx: Context, remote: Remote, item: Item, pull: PullRequest) -> tuple[
 def _open_again(ctx: Context, forge: Pulls, remote: Remote, closed: OpenAgain) -> None:
     """Once, and said there: whoever closed it may not know that it means nothing."""
     item = ctx.ledger.snapshot.items.get(closed.item)
-    if item is None or item.pull is None:
+    if item is None or item.pull is None or item.pull.reopened:
         return
     _push_head(ctx, remote, item, item.pull)
     forge.reopen(item.pull.number)
+    _note(ctx, item, item.pull.model_copy(update={"reopened": True}))
     forge.comment(
         item.pull.number,
         f"Opened again: {closed.reason}. Only an approver's merge or close is an answer.",
     )
-    _note(ctx, item, item.pull.model_copy(update={"reopened": True}))
 
 
 def _tidy(ctx: Context, forge: Pulls, remote: Remote) -> None:
     """Close the PRs of questions that are no longer open, and remove what they were from."""
+    branches, heads_there = remote.under(BRANCHES), remote.under(_HEADS)
+    ctx.ledger.catch_up()  # after the list: whatever is in it was noted by then, by whichever clone
     items = ctx.ledger.snapshot.items
-    branches = remote.under(BRANCHES)
     gone = [ref for ref in branches if ref.removeprefix(BRANCHES) not in items]
     for ref in gone:
         for pull in forge.find(ref.removeprefix("refs/heads/")):
             if pull.state == "open":
-                forge.close_pull(pull.number, _farewell(ctx, ref.removeprefix(BRANCHES), pull))
+                forge.close_pull(pull.number, _farewell(ctx, ref.removeprefix(BRANCHES)))
     heads = {item.pull.head for item in items.values() if item.pull}
-    kept = [ref for ref in remote.under(_HEADS) if ref.removeprefix(_HEADS) not in heads]
+    kept = [ref for ref in heads_there if ref.removeprefix(_HEADS) not in heads]
     remote.forget([*gone, *kept])
 
 
-def _farewell(ctx: Context, item: str, _pull: Pull) -> str:
+def _farewell(ctx: Context, item: str) -> str:
     """Why a PR is closed that nobody merged."""
     others = (one.pull for one in ctx.ledger.snapshot.items.values() if one.pull)
     newer = [pull.url for pull in others if pull.number]

@@ -6,14 +6,15 @@ the main that is looked at, or is not on main at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, answer_path, read_answer
 from lifeos.core.facts import Answer, AskAnew, Intruded
 from lifeos.core.policy import OnTaskChange, Overlap
-from lifeos.core.policy.forge import Forge, repository_of
+from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, repository_of
 from lifeos.core.pulls import (
     Account,
     Asked,
@@ -34,7 +35,7 @@ from lifeos.forge.wire import web_base
 from lifeos.store.history import changed_paths
 from lifeos.store.merge import merge
 from lifeos.store.objects import MissingObject
-from lifeos.store.remote import contains
+from lifeos.store.remote import contains, has_commit
 from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import present_subject
@@ -58,22 +59,36 @@ class Seen:
 
 def connected(settings: Forge, url: str, environ: Mapping[str, str]) -> Pulls:
     """The forge of the rules, for this repository. Raises ``UsageError`` without a name for it."""
+    settings = _given(settings, environ)
     return connect_pulls(settings, _name(settings, url), environ)
 
 
 def repository_page(ctx: Context) -> str:
     """The address of the repository on its forge, for people."""
-    settings, remote = ctx.rules.config.forge, ctx.remote
+    settings, remote = _given(ctx.rules.config.forge, ctx.world.environ), ctx.remote
     return f"{web_base(settings.host)}/{_name(settings, remote.url if remote else '')}"
+
+
+def _given(settings: Forge, environ: Mapping[str, str]) -> Forge:
+    """The forge of the rules, or the one that whoever runs this names in its place.
+
+    Rules with a wrong address could else never be mended: adopting others takes the forge's word.
+    """
+    host, _, name = environ.get(ELSEWHERE, "").strip().partition("/")
+    if not name:
+        return settings
+    return Forge.model_validate({**settings.model_dump(), "host": host, "repository": name})
 
 
 def _name(settings: Forge, url: str) -> str:
     found = None if settings.repository else repository_of(url)
-    if settings.repository or (found is not None and found[0] == settings.host):
+    if settings.repository or (
+        found is not None and found[0] in {settings.host, f"ssh.{settings.host}"}
+    ):
         return settings.repository or (found[1] if found else "")
     raise UsageError(
         f"the name of this repository on {settings.host} is not known",
-        "set `forge: {repository: OWNER/NAME}` in .lifeos/config.yaml",
+        f"set `forge: {{repository: OWNER/NAME}}` in .lifeos/config.yaml; {MENDING}",
     )
 
 
@@ -87,10 +102,21 @@ def look(ctx: Context) -> None:
         return
     pulls = {item.id: item.pull for item in ctx.ledger.snapshot.items.values() if item.pull}
     opened = {item: pull.number for item, pull in pulls.items() if pull.number}
-    ctx.pulls = {item: _asked(forge, item, number) for item, number in opened.items()}
+    with mendable():
+        ctx.pulls = {item: _asked(forge, item, number) for item, number in opened.items()}
     # What another machine meant to ask, and died before it had pushed it, nobody can ask any more.
     lost = [item for item, pull in pulls.items() if not pull.number and not has_head(ctx, pull)]
     ctx.pulls |= dict.fromkeys(lost, Seen(None))
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Say the way out where the forge does not know the repository: the rules may be wrong."""
+    try:
+        yield
+    except NotFound as error:
+        fix = f"if the rules name another repository: mend `forge:` on main, {MENDING}"
+        raise NotFound(error.message, f"{error.fix}; {fix}" if error.fix else fix) from None
 
 
 def _asked(forge: Pulls, item: str, number: int) -> Seen:
@@ -101,8 +127,7 @@ def _asked(forge: Pulls, item: str, number: int) -> Seen:
         return Seen(None)
     # Who objected also decides once it is merged: another approver may have, before that.
     reviews = forge.reviews(number)
-    closed = forge.closed_by(number) if pull.state == "closed" and not pull.merged else None
-    return Seen(pull, reviews, closed)
+    return Seen(pull, reviews, forge.closed_by(number))
 
 
 def read_pulls(ctx: Context, main: Main, contents: Mapping[str, str]) -> News:
@@ -155,6 +180,7 @@ def _fact(ctx: Context, main: Main, item: Item, pull: PullRequest, seen: Seen) -
         author=_account(there.author),
         merged_by=_account(there.merged_by),
         closed_by=_account(seen.closed.who) if seen.closed else None,
+        reopened_by=_account(seen.closed.reopened_by) if seen.closed else None,
         objections=_objections(seen.reviews, there.head_sha),
     )
     match state:
@@ -274,10 +300,7 @@ def head_ref(head: str) -> str:
 def has_head(ctx: Context, pull: PullRequest) -> bool:
     """Whether the head of a queue PR is here, or on the remote."""
     fetch_head(ctx, pull.head)
-    try:
-        return bool(ctx.repo.objects.commit(pull.head).tree)
-    except (KeyError, ValueError):
-        return False
+    return has_commit(ctx.repo, pull.head)
 
 
 def fetch_head(ctx: Context, head: str) -> None:
@@ -341,6 +364,8 @@ def _moved(ctx: Context, item: Item, pull: PullRequest, head: str) -> dict[str, 
 
 def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
     """Whether main has changed so that what was asked is not what would land."""
+    if _is_there(ctx, main, pull):
+        return False  # merged just now: the forge's word on who did it is waited for
     loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
     if _moved_under(ctx, item, main.commit, loop.reapprove, loop.recheck):
         return True
@@ -349,6 +374,15 @@ def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
         return merge(ctx.repo, main.commit, pull.head).tree is None
     except MissingObject:
         return True
+
+
+def _is_there(ctx: Context, main: Main, pull: PullRequest) -> bool:
+    """Whether main has all that this pull request would bring."""
+    fetch_head(ctx, pull.head)
+    try:
+        return merge(ctx.repo, main.commit, pull.head).tree == main.tree
+    except MissingObject:
+        return False
 
 
 def _moved_under(ctx: Context, item: Item, main: str, *rules: Overlap) -> bool:

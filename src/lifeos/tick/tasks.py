@@ -155,6 +155,7 @@ def fact_of(ctx: Context, tasks: Tasks, task: Task, *, with_commands: bool) -> T
         title=task.title,
         digest=task.digest,
         open=task.mark in (Mark.OPEN, Mark.STARTED),
+        done=task.mark is Mark.DONE,
         scope=task.scope,
         tags=task.tags,
         risk=task.risk or Risk.LOW,

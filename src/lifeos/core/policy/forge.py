@@ -16,6 +16,11 @@ _URL = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}/[A-Za-z0-9._-]{1,100}")
 
+ELSEWHERE = "LIFEOS_FORGE"
+"""The variable by which whoever runs lifeos names the forge in place of the adopted rules."""
+MENDING = f"then {ELSEWHERE}=HOST/OWNER/NAME lifeos tick, once: it adopts the mended rules"
+"""What to do where the adopted rules name a forge that is not there."""
+
 
 class ForgeKind(StrEnum):
     """What the forge is: none is asked, or GitHub (also Enterprise)."""

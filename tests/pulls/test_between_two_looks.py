@@ -1,0 +1,134 @@
+"""What happens between the question to the forge and the look at main, and rules that change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lifeos.core.records import Claimed
+from lifeos.core.table import INTRUDED
+from lifeos.forge import NotFound
+from lifeos.model import CloseOutcome, Stage
+from pull_scene import WORK, OnForge, on_forge
+
+
+class Meanwhile:
+    """Lets something happen once, right after the forge has answered a question."""
+
+    def __init__(self, scene: OnForge, part: str, act: Callable[[], object]) -> None:
+        self.scene, self.part, self.act = scene, part, act
+        self.done = False
+
+    def __call__(self, method: str, path: str) -> None:
+        if not self.done and method == "GET" and self.part in path:
+            self.done = True
+            self.act()
+
+
+def happens(scene: OnForge, part: str, act: Callable[[], object]) -> Meanwhile:
+    """The next time that this is asked, this happens right after the answer was made."""
+    meanwhile = Meanwhile(scene, part, act)
+    scene.forge.after = meanwhile
+    return meanwhile
+
+
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize(("by", "passes"), [("ann", True), ("adm", False)])
+def test_a_merge_that_comes_between_is_not_swallowed(
+    tmp_path: Path, method: str, by: str, passes: bool
+) -> None:
+    """The pull request was open when it was asked about, and main has the work: it is not the box
+    that is believed, but who merged."""
+    with on_forge(tmp_path, {"config.main_writes": "pr"}) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        item = scene.to_landing()
+        number = scene.pull(item).number
+        meanwhile = happens(
+            scene, "/reviews", lambda: scene.forge.merge(number, by=by, method=method)
+        )
+        scene.tick()
+        assert meanwhile.done
+        scene.tick()
+        outcomes = [closed.outcome for closed in scene.ended()]
+        assert outcomes == [CloseOutcome.PASS if passes else CloseOutcome.CANCELLED]
+        rules = [each.rule for each in scene.snapshot().items.values()]
+        assert rules == ([] if passes else [INTRUDED])
+
+
+def test_who_opens_it_again_does_not_take_a_rejection_back(tmp_path: Path) -> None:
+    """Ann closed it. Somebody else opened it again, and Bob merged: Ann's word stands."""
+    with on_forge(tmp_path, {"config.main_writes": "direct"}) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        item = scene.to_landing()
+        number = scene.pull(item).number
+        scene.forge.close(number, by="ann")
+        scene.forge.reopen(number, by="adm")
+        scene.forge.merge(number, by="bob")
+        scene.tick()
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.REJECTED]
+        assert not scene.on_hub(WORK)
+
+
+def test_who_closed_it_may_open_it_again(tmp_path: Path) -> None:
+    """The same, but Ann changed her mind herself."""
+    with on_forge(tmp_path) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        item = scene.to_landing()
+        number = scene.pull(item).number
+        scene.forge.close(number, by="ann")
+        scene.forge.reopen(number, by="ann")
+        scene.forge.merge(number, by="bob")
+        scene.tick()
+        assert scene.at_hub(WORK) == "hello"
+
+
+def test_an_approved_run_is_asked_anew_when_main_only_takes_pull_requests(tmp_path: Path) -> None:
+    """The setting changed after the approval: lifeos does not push main all the same."""
+    with on_forge(tmp_path, {"loop.on_governance_change": "finish"}) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        scene.to_landing()
+        scene.merge()
+        scene.git("fetch", "--quiet", "origin")
+        scene.git("reset", "--quiet", "--hard", "origin/main")
+        scene.commit(
+            scene.edit(".lifeos/config.yaml", '"main_writes": "direct"', '"main_writes": "pr"')
+        )
+        scene.git("push", "--quiet", "origin", "HEAD:main")
+        before = scene.hub("rev-parse", "main")
+        scene.tick()
+        scene.tick()
+        assert scene.hub("rev-parse", "main") == before
+        claimed = [r for r in scene.records() if isinstance(r, Claimed) and r.stage is Stage.CLOSE]
+        assert claimed == []
+        item = scene.item()
+        assert item.pull is not None
+        assert item.pull.landing
+        scene.merge()
+        scene.tick()
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.PASS]
+
+
+def test_rules_with_a_wrong_address_can_be_mended(tmp_path: Path) -> None:
+    """Adopting others takes the forge's word: whoever runs it names the forge, once."""
+    with on_forge(tmp_path) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        scene.tick()
+        right = scene.forge.name
+        for old, new in ((right, "octo-org/helo"), ("octo-org/helo", right)):
+            scene.git("fetch", "--quiet", "origin")
+            scene.git("reset", "--quiet", "--hard", "origin/main")
+            scene.commit(scene.edit(".lifeos/config.yaml", f'"{old}"', f'"{new}"'))
+            scene.git("push", "--quiet", "origin", "HEAD:main")
+            if new != right:
+                scene.tick()
+                continue
+            with pytest.raises(NotFound) as told:
+                scene.tick()
+            assert "LIFEOS_FORGE=" in told.value.fix
+        scene.environ["LIFEOS_FORGE"] = f"{scene.forge.host}/{right}"
+        scene.tick()
+        del scene.environ["LIFEOS_FORGE"]
+        scene.tick()
+        assert scene.item().pull is not None
