@@ -78,6 +78,7 @@ def test_from_a_backlog_to_landed_work(tmp_path: Path) -> None:
         assert {line.partition(" ")[0] for line in pushes} == {act_scene.PERSON, act_scene.CI_USER}
 
 
+@pytest.mark.long
 def test_a_merged_pull_request_is_the_answer(tmp_path: Path) -> None:
     """The workflow's own token asks by a pull request; the person's merge there starts the rest."""
     with act_scene.begin(tmp_path, f"# Backlog\n\n## P0\n\n{HELLO}", by_merge=True) as actions:
