@@ -389,3 +389,13 @@ def test_bootstrap_never_empties_the_target_of_a_link(
     (checkout / ".venv").symlink_to(other)
     assert _bootstrap(checkout, programs).returncode == 0
     assert [path.name for path in other.iterdir()] == ["ready-run"]
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    """Python up to 3.11.4 matches `(...)*+` wrongly, and a rule that is not found is not held."""
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"\)[*+?]\+", path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -11,6 +11,7 @@ import pytest
 
 from lifeos.core.envelope import Breach, BreachKind
 from lifeos.core.guardrails import weakened
+from lifeos.core.settingsfile import LARGEST, flat
 from lifeos.model import Change
 
 NULL = "0" * 40
@@ -595,3 +596,12 @@ def test_hostile_files_end(path: str, piece: str) -> None:
     text = piece * (500_000 // len(piece))
     told((path, "x = 1\n", text))
     told((path, text, "x = 1\n"))
+
+
+@pytest.mark.parametrize("piece", ['"\\', "/* ", '"a', "// x\n"])
+def test_settings_that_never_end_are_read_once(piece: str) -> None:
+    """A file as large as the envelope lets in, of what opens and never closes: it is no settings.
+
+    Read again from each beginning it would take an hour, and the tests a time-out.
+    """
+    assert flat("tsconfig.json", piece * (LARGEST // len(piece))) == {}

@@ -27,7 +27,6 @@ HOW = "npm ci --ignore-scripts --no-audit --no-fund in tests/forge/node, and Nod
 REPO = "/repos/{owner}/{repo}"
 PATHS = {
     "/user": "get",
-    "/users/{username}": "get",
     "/installation/repositories": "get",
     REPO: "get",
     f"{REPO}/rules/branches/{{branch}}": "get",
@@ -42,12 +41,9 @@ PATHS = {
     f"{REPO}/teams": "get",
     f"{REPO}/pulls": "get post",
     f"{REPO}/pulls/{{pull_number}}": "get patch",
-    f"{REPO}/pulls/{{pull_number}}/merge": "put",
     f"{REPO}/pulls/{{pull_number}}/reviews": "get",
-    f"{REPO}/pulls/{{pull_number}}/files": "get",
     f"{REPO}/issues/{{issue_number}}/comments": "get post",
     f"{REPO}/issues/{{issue_number}}/events": "get",
-    f"{REPO}/commits/{{commit_sha}}/pulls": "get",
     f"{REPO}/activity": "get",
 }
 """All that lifeos asks and sends, by method. The whole description would take ten seconds."""

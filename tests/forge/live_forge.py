@@ -38,7 +38,6 @@ class Forge:
         self.rules: dict[str, Rules] = {}
         self.pusher: Account | None = None  # who is taken to have pushed what git brought
         self.workflows_may_open = False
-        self.ways = {"merge", "squash", "rebase"}
         self.delete_merged_heads = False
         self.workflows: dict[str, set[str]] = {}
         self.dispatched: list[tuple[str, str, str, dict[str, str]]] = []
@@ -316,14 +315,13 @@ class Forge:
         *,
         by: Account | str,
         method: str = "merge",
-        sha: str = "",
         around: bool = False,
     ) -> str:
         """Merge it; ``around``: past the rules of the branch, as an admin may. Gives the commit."""
         with self.lock:
             pull, who = self._pull(number), self.who(by)
             self._may(who, "write")
-            self._mergeable(pull, who, method, sha, around=around)
+            self._mergeable(pull, who, around=around)
             self.moved(f"refs/heads/{pull.base_ref}")
             old = self.git.tip(pull.base_ref)
             self.time()
@@ -340,15 +338,9 @@ class Forge:
                 self.git.git("update-ref", "-d", f"refs/heads/{pull.head_ref}")
             return new
 
-    def _mergeable(self, pull: Asked, who: Account, method: str, sha: str, *, around: bool) -> None:
+    def _mergeable(self, pull: Asked, who: Account, *, around: bool) -> None:
         if pull.state != "open":
             raise Refusal(405, "Pull Request is not mergeable")
-        if sha and sha != pull.head_sha:
-            said = "Head branch was modified. Review and try the merge again."
-            raise Refusal(409, said)
-        if method not in self.ways:
-            kinds = {"merge": "Merge commits", "squash": "Squash merges", "rebase": "Rebase merges"}
-            raise Refusal(405, f"{kinds[method]} are not allowed on this repository.")
         rules = self.rules.get(pull.base_ref)
         good = {said.who for said in pull.reviews if said.state == "APPROVED"}
         if rules and len(good) < rules.reviews and not (around and who.may == "admin"):

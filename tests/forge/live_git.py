@@ -71,16 +71,6 @@ class Bare:
         )
         return done.returncode == 0
 
-    def changed(self, base: str, head: str) -> list[tuple[str, str, str]]:
-        """Status, path and the path before, of what head changes since it left base."""
-        out = self.git("diff", "-z", "--name-status", "-M", f"{base}...{head}")
-        parts = iter(out.split("\0")[:-1] if out else ())
-        found = []
-        for status in parts:
-            before = next(parts) if status[0] == "R" else ""
-            found.append((status[0], next(parts), before))
-        return found
-
     def merge_tree(self, ours: str, theirs: str) -> str:
         """The tree of a merge."""
         done = subprocess.run(

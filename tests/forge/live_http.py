@@ -53,8 +53,6 @@ class Answers:
         match method, parts:
             case "GET", ["user"]:
                 return self._me(who)
-            case "GET", ["users", login]:
-                return self._user(login)
             case _, ["repos", owner, repo, *rest] if f"{owner}/{repo}" == self.forge.name:
                 if who.may == "none":
                     raise Refusal(404, "Not Found")
@@ -87,16 +85,9 @@ class Answers:
                 return 200, self.full(self.forge.get(int(number))), {}
             case "PATCH", [number]:
                 return self._patch(int(number), given, who)
-            case "PUT", [number, "merge"]:
-                way, sha = given.get("merge_method", "merge"), given.get("sha", "")
-                commit = self.forge.merge(int(number), by=who, method=way, sha=sha)
-                said = "Pull Request successfully merged"
-                return 200, {"sha": commit, "merged": True, "message": said}, {}
             case "GET", [number, "reviews"]:
                 pull = self.forge.get(int(number))
                 return self._page([self._review(pull, said) for said in pull.reviews], query)
-            case "GET", [number, "files"]:
-                return self._page(self._files(self.forge.get(int(number))), query)
             case _:
                 raise Refusal(404, "Not Found")
 
@@ -117,8 +108,6 @@ class Answers:
                 return 201, self._comment(*pull.comments[-1]), {}
             case "GET", ["activity"]:
                 return 200, [self._moved(move) for move in self.forge.moved(query["ref"])], {}
-            case "GET", ["commits", sha, "pulls"]:
-                return self._page([self.simple(p) for p in self._with(sha)], query)
             case "POST", ["actions", "workflows", name, "dispatches"]:
                 self.forge.start(name, given["ref"], given.get("inputs", {}), who)
                 return 204, None, {}
@@ -143,29 +132,12 @@ class Answers:
         ]
         return sorted(found, key=lambda pull: pull.created, reverse=True)
 
-    def _with(self, sha: str) -> list[Asked]:
-        """Those that brought a commit; of one that is on no default branch, those that have it."""
-        git = self.forge.git
-        if git.git("cat-file", "--batch-check", stdin=sha).split()[1] != "commit":
-            raise Refusal(422, f"No commit found for SHA: {sha}")
-        self.forge.sync()
-        on_main = git.contains(git.tip("main"), sha)
-        found = []
-        for pull in self.forge.pulls.values():
-            brought = pull.merge_commit or pull.head_sha
-            inside = git.contains(brought, sha) and not git.contains(pull.base_sha, sha)
-            if inside and (pull.merged_at is not None) is on_main:
-                found.append(pull)
-        return found
-
     def _patch(self, number: int, given: Any, who: Account) -> Reply:
         self.forge.get(number)
         if given.get("state") == "closed":
             self.forge.close(number, by=who)
         elif given.get("state") == "open":
             self.forge.reopen(number, by=who)
-        if "title" in given or "body" in given:
-            self.forge.edit(number, by=who, title=given.get("title"), body=given.get("body"))
         return 200, self.full(self.forge.get(number)), {}
 
     # Values, as GitHub writes them
@@ -175,13 +147,6 @@ class Answers:
             raise Refusal(403, "Resource not accessible by integration")
         name = "private-user-response-with-public-profile-information"
         return 200, example(name) | {"login": who.login, "id": who.id, "type": who.kind}, {}
-
-    def _user(self, login: str) -> Reply:
-        for each in self.forge.accounts.values():
-            if each.login.lower() == login.lower():
-                facts = {"login": each.login, "id": each.id, "type": each.kind}
-                return 200, example("public-user-default-response") | facts, {}
-        raise Refusal(404, "Not Found")
 
     def _person(self, who: Account | None) -> Any:
         if who is None:
@@ -276,14 +241,6 @@ class Answers:
     def _comment(self, who: Account, body: str, at: int) -> Any:
         facts = {"body": body, "user": self._person(who), "created_at": iso(at)}
         return example("issue-comment") | facts | {"id": at, "updated_at": iso(at)}
-
-    def _files(self, pull: Asked) -> list[Any]:
-        words = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "T": "changed"}
-        found = []
-        for status, path, before in self.forge.git.changed(pull.base_sha, pull.head_sha):
-            value = example("diff-entry-items")[0] | {"filename": path, "status": words[status]}
-            found.append(value | ({"previous_filename": before} if before else {}))
-        return found
 
     def _page(self, entries: list[Any], query: dict[str, str]) -> Reply:
         size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))

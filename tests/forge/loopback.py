@@ -56,7 +56,7 @@ def listening(stage: Stage) -> Iterator[int]:
                 return
             self._send(*reply)
 
-        do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815 - the names of the library
+        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815 - the names of the library
 
         def _send(self, status: int, value: Any, headers: dict[str, str]) -> None:
             body = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from command_line import Project
 from lifeos.core.records import Claimed
 from lifeos.core.table import INTRUDED
+from lifeos.errors import UsageError
 from lifeos.forge import NotFound
 from lifeos.model import CloseOutcome, Stage
 from pull_scene import WORK, OnForge, on_forge
@@ -132,3 +134,43 @@ def test_rules_with_a_wrong_address_can_be_mended(tmp_path: Path) -> None:
         del scene.environ["LIFEOS_FORGE"]
         scene.tick()
         assert scene.item().pull is not None
+
+
+def test_work_that_conflicts_with_main_is_done_anew(tmp_path: Path) -> None:
+    """No pull request could be made of it: it is not asked for ever, but built on the new main."""
+    with on_forge(tmp_path, {"config.main_writes": "pr"}) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        first = scene.to_landing()
+        scene.forge.push_to("main", {WORK: "something else\n"}, by="ann")
+        scene.tick()
+        item = scene.item()
+        assert item.id != first.id
+        assert item.pull is not None
+        assert item.pull.landing
+        scene.merge()
+        scene.tick()
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.PASS]
+        assert scene.at_hub(WORK) == "hello"
+        Project(scene.folder).cli("verify")
+
+
+def test_what_came_with_a_refused_one_is_asked_about(tmp_path: Path) -> None:
+    """Ann closed it; somebody opened it again, put something in, and merged it."""
+    with on_forge(tmp_path) as scene:
+        scene.forge.pusher = scene.forge.who("ann")
+        number = scene.pull(scene.to_landing()).number
+        scene.forge.close(number, by="ann")
+        scene.forge.reopen(number, by="adm")
+        scene.forge.push_to(scene.forge.get(number).head_ref, {"evil.txt": "x\n"}, by="adm")
+        scene.forge.merge(number, by="adm")
+        scene.tick()
+        assert INTRUDED in [each.rule for each in scene.snapshot().items.values()]
+
+
+@pytest.mark.parametrize("given", ["octo/hello", "https://github.com/o/n", "github.com", "/o/n"])
+def test_a_forge_that_is_named_wrongly_is_said(tmp_path: Path, given: str) -> None:
+    """By who runs it: with the form that is wanted."""
+    with on_forge(tmp_path) as scene:
+        scene.environ["LIFEOS_FORGE"] = given
+        with pytest.raises(UsageError, match="HOST/OWNER/NAME"):
+            scene.tick()

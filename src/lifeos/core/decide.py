@@ -205,6 +205,15 @@ def _intruded(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             yield asked_anew(snapshot, facts, now, item, found.reason)
 
 
+def _conflicts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """What does not merge with main cannot be asked as a landing PR: the question is withdrawn."""
+    for item in snapshot.items.values():
+        at_close = item.kind is ItemKind.STAGE_REVIEW and item.stage is Stage.CLOSE
+        if at_close and item.run in facts.conflicting:
+            text = "it conflicts with main"
+            yield Write(record=Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, text=text))
+
+
 def _anew(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for found in facts.anew:
         item = snapshot.items.get(found.item)
@@ -213,13 +222,17 @@ def _anew(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 
 
 def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
-    """A task that was ticked, cancelled, deleted or edited while its run is open."""
+    """A task that was ticked, cancelled, deleted or edited while its run is open.
+
+    While its landing PR is open a ticked box says nothing: the merge of that may have brought it.
+    """
     merged = {answer.item for answer in facts.answers if answer.decision is Decision.APPROVE}
     for run in snapshot.runs.values():
         if run.claim or run.status is RunStatus.ENDING:
             continue
         item = snapshot.items.get(run.item or "")
-        lands = item is not None and item.pull is not None and item.pull.landing
+        pull = item.pull if item is not None else None
+        lands = pull is not None and pull.landing and pull.number > 0
         if run.merged or (lands and run.item in merged):
             continue  # the merge that landed it ticked its box
         task = facts.tasks.get(run.task)
@@ -317,8 +330,8 @@ def _only_by_pull_request(snapshot: Snapshot, facts: Facts) -> str:
 def _landing_rule(snapshot: Snapshot, run: Run, facts: Facts) -> str:
     """The rule that wants a person before this landing, or ''."""
     loop = rules_of(run, facts).loop
-    if run.merged:
-        return ""
+    if run.merged or run.id in facts.conflicting:
+        return ""  # it has landed; or its attempt to land says why it cannot, and it is done anew
     by_pull = _only_by_pull_request(snapshot, facts)
     if not run.approved_on or by_pull:  # there, only its own merge lands it
         return landing_checkpoint(run, loop) or by_pull
@@ -337,6 +350,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _intruded,
     _tasks,
     _answered,
+    _conflicts,
     _anew,
     _expired,
     _nobody_left,
@@ -344,9 +358,6 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _asks,
     _gates,
 )
-
-
-# --- questions ------------------------------------------------------------------------------
 
 
 # --- work -----------------------------------------------------------------------------------

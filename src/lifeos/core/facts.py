@@ -77,8 +77,10 @@ class Facts(Frozen):
     runs and ``candidates`` the eligible ones in order. ``landed`` maps a run to the commit on main
     that its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
     the content digest of each run's work, ``overlapping`` the runs whose paths main has changed
-    since their approval, ``moved`` the runs for which main moved at all. ``unready`` are the stages
-    whose agent cannot be started here and now (its program or its key is missing).
+    since their approval, ``moved`` the runs for which main moved at all,
+    ``conflicting`` those that cannot be landed by a pull request, not merging with main.
+    ``unready`` are the stages whose agent cannot be started here and now (its program or its key is
+    missing).
     """
 
     main: str
@@ -97,6 +99,7 @@ class Facts(Frozen):
     contents: Mapping[str, str] = {}
     overlapping: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
+    conflicting: frozenset[str] = frozenset()
     paid: frozenset[Stage] = frozenset()
     unready: frozenset[Stage] = frozenset()
     may_open: int = 0

@@ -166,8 +166,10 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
         return _anew(asked.item, "its pull request was pointed at another branch")
     refused = asked.approver(fact.closed_by) is not None and fact.closed_by != fact.reopened_by
     match fact.state:
-        case PullState.MERGED if refused and asked.pull.landing and fact.on_main:
+        case PullState.MERGED if refused and fact.on_main and _brought(asked, fact):
             return _intruded(asked.item, fact, f"{fact.closed_by} had closed it")
+        case PullState.MERGED if refused and asked.pull.landing:
+            return Waits()  # what it brings is on main, or will be: then it is judged
         case PullState.OPEN | PullState.MERGED if refused:
             return _closed(asked, fact)  # who opens it again does not take another's word back
         case PullState.OPEN:
@@ -176,6 +178,11 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
             return _closed(asked, fact)
         case PullState.MERGED:
             return _merged(asked, fact)
+
+
+def _brought(asked: Asked, fact: PullFact) -> bool:
+    """Whether more than an answer reached main by it."""
+    return asked.pull.landing or not fact.faithful or fact.content is Content.OTHER
 
 
 def _open(asked: Asked, fact: PullFact) -> Judged:

@@ -80,40 +80,34 @@ def held(
 def hold_governance(
     snapshot: Snapshot, facts: Facts, now: int, about: str, rule: str, question: str
 ) -> Write:
-    item = item_id(snapshot)
-    return Write(
-        record=Held(
-            at=now,
-            item=item,
-            item_kind=ItemKind.GOVERNANCE,
-            question=question,
-            rule=rule,
-            subject=apart_subject(snapshot, item, ItemKind.GOVERNANCE, about),
-            about=about,
-            expires_at=expires(snapshot, facts, now),
-        )
-    )
+    """Ask about a set of rules."""
+    asked = _apart(snapshot, facts, now, ItemKind.GOVERNANCE, about)
+    return Write(record=asked.model_copy(update={"rule": rule, "question": question}))
 
 
 def held_intrusion(
     snapshot: Snapshot, facts: Facts, now: int, found: Intruded, question: str = ""
 ) -> Write:
-    """``question``: as it was asked before, where it is asked anew."""
-    item, commit = item_id(snapshot), found.commit
+    """Ask whether to take back what landed unasked; ``question``: as it was asked before."""
+    commit = found.commit
     question = question or f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
-    return Write(
-        record=Held(
-            at=now,
-            item=item,
-            item_kind=ItemKind.PROPOSAL,
-            question=question,
-            rule=INTRUDED,
-            subject=apart_subject(snapshot, item, ItemKind.PROPOSAL, commit),
-            about=commit,
-            expires_at=expires(snapshot, facts, now),
-            main=facts.main,
-            onto=found.onto,
-        )
+    told = {"rule": INTRUDED, "question": question, "main": facts.main, "onto": found.onto}
+    asked = _apart(snapshot, facts, now, ItemKind.PROPOSAL, commit)
+    return Write(record=asked.model_copy(update=told))
+
+
+def _apart(snapshot: Snapshot, facts: Facts, now: int, kind: ItemKind, about: str) -> Held:
+    """A question without a run; its rule and words are still to be filled in."""
+    item = item_id(snapshot)
+    return Held(
+        at=now,
+        item=item,
+        item_kind=kind,
+        question="",
+        rule="",
+        subject=apart_subject(snapshot, item, kind, about),
+        about=about,
+        expires_at=expires(snapshot, facts, now),
     )
 
 

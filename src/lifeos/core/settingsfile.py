@@ -15,7 +15,9 @@ Flat = dict[str, Value]
 LARGEST = 1_000_000
 """Characters; what is larger is no file of settings."""
 
-_COMMENT = re.compile(r"\"(?:[^\"\\\n]|\\.)*+\"|//[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/", re.DOTALL)
+# Each begins and always ends, at the latest with the text: so no input is read more than once.
+# Without possessive groups: Python up to 3.11.4 matches those wrongly.
+_COMMENT = re.compile(r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _TRAILING = re.compile(r",(\s*[}\]])")
 
 

@@ -12,28 +12,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote
 
-from lifeos.errors import UsageError
-from lifeos.forge import Conflicting, Invalid, Unclear
-from lifeos.forge.github_values import (
-    Odd,
-    arrival_of,
-    closed_of,
-    mapping,
-    need,
-    paths_of,
-    person_of,
-    pull_of,
-    review_of,
-    sha_of,
-)
-from lifeos.forge.pulls import Arrival, Closed, Person, Pull, PullReview
+from lifeos.forge import Invalid, Unclear
+from lifeos.forge.github_values import Odd, arrival_of, closed_of, mapping, pull_of, review_of
+from lifeos.forge.pulls import Arrival, Closed, Pull, PullReview
 from lifeos.forge.wire import PATIENCE, Json, Patience, Wire, web_base
 
 _PULLS = "Pull requests: write"
-_MERGE = "Contents: write and Pull requests: write"
-_DISPATCH = "Actions: write"
-_MAX_FILES = 3_000
-_METHODS = frozenset({"merge", "squash", "rebase"})
 Done = TypeVar("Done")
 
 
@@ -54,14 +38,13 @@ class GitHubPulls:
 
     def find(self, head: str, *, base: str = "") -> tuple[Pull, ...]:
         """Those from this branch, newest first. GitHub shows a fork's of the same owner as well."""
-        query = {"head": f"{self._owner}:{head}", "base": base}
-        found = self._listed(
-            f"{self._repo}/pulls",
-            state="all",
-            sort="created",
-            direction="desc",
-            **{key: value for key, value in query.items() if value},
-        )
+        path = f"{self._repo}/pulls"
+        query = {"state": "all", "sort": "created", "direction": "desc"}
+        query["head"] = f"{self._owner}:{head}"
+        if base:
+            query["base"] = base
+        with self._odd(path):
+            found = [pull_of(entry, self._web) for entry in self._wire.pages(path, **query)]
         ours = self._name.lower()
         return tuple(
             pull
@@ -70,14 +53,6 @@ class GitHubPulls:
             and pull.head_repository.lower() == ours
             and base in {"", pull.base_ref}
         )
-
-    def pulls_of(self, commit: str) -> tuple[Pull, ...]:
-        """Those that brought a commit, or have it in them."""
-        return tuple(self._listed(f"{self._repo}/commits/{_given_sha(commit)}/pulls"))
-
-    def _listed(self, path: str, **query: str) -> list[Pull]:
-        with self._odd(path):
-            return [pull_of(entry, self._web) for entry in self._wire.pages(path, **query)]
 
     def pull(self, number: int) -> Pull:
         """All about one."""
@@ -115,20 +90,6 @@ class GitHubPulls:
             if pull.state == "open":
                 return self.pull(pull.number)
         return None
-
-    def write(self, number: int, *, title: str | None = None, body: str | None = None) -> Pull:
-        """Change its title, its text, or both."""
-        given = {"title": title, "body": body}
-        content: dict[str, Json] = {name: text for name, text in given.items() if text is not None}
-
-        def written() -> Pull | None:
-            pull = self.pull(number)
-            now = {"title": pull.title, "body": pull.body}
-            return pull if all(now[name] == text for name, text in content.items()) else None
-
-        if not content:
-            return self.pull(number)
-        return self._carefully(lambda: self._patch(number, content), written)
 
     def close_pull(self, number: int, comment: str = "") -> Pull:
         """Close it; the comment comes first, so that one who is cut off between says it once."""
@@ -183,46 +144,6 @@ class GitHubPulls:
         with self._odd(path):
             return closed_of(list(self._wire.pages(path)))
 
-    def files(self, number: int) -> tuple[str, ...]:
-        """The paths it changes. GitHub names 3000 files at most; half a list is none."""
-        path = self._at(number, "pulls", "files")
-        with self._odd(path):
-            entries = [paths_of(entry) for entry in self._wire.pages(path)]
-        if len(entries) >= _MAX_FILES:
-            said = f"pull request {number} changes {_MAX_FILES} files or more; GitHub names no more"
-            raise Invalid(said, "split the change")
-        return tuple(dict.fromkeys(path for paths in entries for path in paths))
-
-    def merge(self, number: int, sha: str, method: str = "merge") -> str:
-        """Merge it at exactly this head. GitHub refuses a head that moved."""
-        if method not in _METHODS:
-            raise UsageError(f"{method!r} is no way to merge", f"use {', '.join(sorted(_METHODS))}")
-        path = self._at(number, "pulls", "merge")
-        content: dict[str, Json] = {"sha": _given_sha(sha), "merge_method": method}
-
-        def act() -> str:
-            value = self._wire.send("PUT", path, content, _MERGE).value
-            with self._odd(path, wrote=True):
-                if not need(mapping(value), "merged", bool):
-                    raise Conflicting(f"pull request {number} was not merged", "look at it again")
-                return sha_of(mapping(value).get("sha"))
-
-        def merged() -> str | None:
-            pull = self.pull(number)
-            return pull.merge_commit or None if pull.merged and pull.head_sha == sha else None
-
-        try:
-            return self._carefully(act, merged)
-        except Conflicting:
-            if there := merged():
-                return there
-            raise
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start a workflow. Once: whether one began cannot be told from others that did."""
-        path = f"{self._repo}/actions/workflows/{quote(workflow, safe='')}/dispatches"
-        self._wire.send("POST", path, {"ref": ref, "inputs": dict(inputs)}, _DISPATCH)
-
     def arrivals(self, branch: str) -> tuple[Arrival, ...]:
         """The last moves of a branch. GitHub pages these by a cursor: one page is looked at."""
         path = f"{self._repo}/activity"
@@ -231,16 +152,6 @@ class GitHubPulls:
             if not isinstance(value, list):
                 raise Odd("no list")
             return tuple(arrival_of(entry) for entry in value)
-
-    def user(self, login: str) -> Person:
-        """The account of this name."""
-        path = f"/users/{quote(login, safe='')}"
-        value = self._wire.get(path).value
-        with self._odd(path):
-            person = person_of(value)
-            if person is None or person.login.lower() != login.lower():
-                raise Odd("another one")
-        return person
 
     def _at(self, number: int, kind: str = "pulls", part: str = "") -> str:
         path = f"{self._repo}/{kind}/{int(number)}"
@@ -262,10 +173,3 @@ class GitHubPulls:
         except Odd:
             error = self._wire.odd(path)
             raise Unclear(error.message, error.fix) if wrote else error from None
-
-
-def _given_sha(commit: str) -> str:
-    try:
-        return sha_of(commit)
-    except Odd:
-        raise UsageError(f"{commit!r} is no commit id", "give all of its digits") from None

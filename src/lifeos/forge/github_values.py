@@ -1,5 +1,6 @@
 """Pull requests out of GitHub's answers. Nothing of an answer is trusted to be what it should be.
 
+What nobody uses is not read: a part that is odd must not stop what does without it.
 Every function raises `Odd` for a value that GitHub never gives.
 """
 
@@ -18,9 +19,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9_.-]{1,100}(\[bot\])?")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _REF = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,255}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
-_MAX_TITLE = 1_024
 _MAX_BODY = 262_144
-_MAX_PATH = 65_536
 _MAX_NUMBER = 1 << 53
 _STATES = {state.name: state for state in Review}
 Kind = TypeVar("Kind", bool, int, str)
@@ -48,17 +47,14 @@ def pull_of(value: Json, web: str) -> Pull:
         url=_url(entry.get("html_url"), web, number),
         state=opened,
         merged=merged,
-        merge_commit=sha_of(entry.get("merge_commit_sha"), empty=True) if merged else "",
+        merge_commit=_sha(entry.get("merge_commit_sha"), empty=True) if merged else "",
         head_ref=_matching(_REF, head.get("ref")),
-        head_sha=sha_of(head.get("sha")),
+        head_sha=_sha(head.get("sha")),
         head_repository=_repository(head.get("repo")),
         base_ref=_matching(_REF, base.get("ref")),
         base_repository=base_repository,
-        author=person_of(entry.get("user")),
-        merged_by=person_of(entry.get("merged_by")) if merged else None,
-        title=_text(entry.get("title"), _MAX_TITLE),
-        body=_text(entry.get("body"), _MAX_BODY, empty=True),
-        updated=_matching(_TIME, entry.get("updated_at")),
+        author=_person(entry.get("user")),
+        merged_by=_person(entry.get("merged_by")) if merged else None,
     )
 
 
@@ -66,7 +62,7 @@ def _merged(entry: Mapping[str, Json]) -> bool:
     """A list says when it was merged, and not whether; alone it says both, and they must agree."""
     at = entry.get("merged_at")
     when = at is not None and bool(_matching(_TIME, at))
-    if "merged" in entry and need(entry, "merged", bool) is not when:
+    if "merged" in entry and _need(entry, "merged", bool) is not when:
         raise Odd("merged")
     return when
 
@@ -81,7 +77,7 @@ def _repository(value: Json) -> str:
     return "" if value is None else _matching(_NAME, mapping(value).get("full_name"))
 
 
-def person_of(value: Json) -> Person | None:
+def _person(value: Json) -> Person | None:
     """An account; None for one that was deleted. Whatever is not called a user is a bot."""
     if value is None:
         return None
@@ -89,23 +85,21 @@ def person_of(value: Json) -> Person | None:
     return Person(
         id=_number(entry, "id"),
         login=_matching(_LOGIN, entry.get("login")),
-        bot=need(entry, "type", str) != "User",
+        bot=_need(entry, "type", str) != "User",
     )
 
 
 def review_of(value: Json) -> PullReview:
     """One review."""
     entry = mapping(value)
-    state = _STATES.get(need(entry, "state", str))
+    state = _STATES.get(_need(entry, "state", str))
     if state is None:
         raise Odd("state")
-    at = entry.get("submitted_at")
     return PullReview(
-        who=person_of(entry.get("user")),
+        who=_person(entry.get("user")),
         state=state,
-        commit=sha_of(entry.get("commit_id"), empty=True),
-        body=_text(entry.get("body"), _MAX_BODY, empty=True),
-        at="" if at is None and state is Review.PENDING else _matching(_TIME, at),
+        commit=_sha(entry.get("commit_id"), empty=True),
+        body=_body(entry.get("body")),
     )
 
 
@@ -120,45 +114,27 @@ def closed_of(events: list[Json]) -> Closed | None:
     last: Closed | None = None
     for entry in entries:
         if entry.get("event") == "reopened" and last is not None:
-            last = replace(last, reopened_by=person_of(entry.get("actor")))
+            last = replace(last, reopened_by=_person(entry.get("actor")))
         if entry.get("event") != "closed":
             continue
-        at = _matching(_TIME, entry.get("created_at"))
-        if end and at >= end:
+        if end and _matching(_TIME, entry.get("created_at")) >= end:
             continue
-        commit = sha_of(entry.get("commit_id"), empty=True)
-        last = Closed(person_of(entry.get("actor")), at, commit)
+        last = Closed(_person(entry.get("actor")))
     return last
 
 
 def arrival_of(value: Json) -> Arrival:
     """One entry of a repository's activity."""
     entry = mapping(value)
-    before, after = sha_of(entry.get("before")), sha_of(entry.get("after"))
+    before, after = _sha(entry.get("before")), _sha(entry.get("after"))
     return Arrival(
         before=before if before.strip("0") else "",
         after=after if after.strip("0") else "",
-        who=person_of(entry.get("actor")),
-        at=_matching(_TIME, entry.get("timestamp")),
+        who=_person(entry.get("actor")),
     )
 
 
-def paths_of(value: Json) -> list[str]:
-    """The path of a changed file, and the one that it had before."""
-    entry = mapping(value)
-    paths = [_path(entry.get("filename"))]
-    before = entry.get("previous_filename")
-    return paths if before is None else [*paths, _path(before)]
-
-
-def _path(value: Json) -> str:
-    path = _text(value, _MAX_PATH)
-    if not path or "\0" in path:
-        raise Odd("path")
-    return path
-
-
-def sha_of(value: Json, *, empty: bool = False) -> str:
+def _sha(value: Json, *, empty: bool = False) -> str:
     """The id of a commit; "" for none at all, where that may be."""
     return "" if empty and value is None else _matching(_SHA, value)
 
@@ -170,7 +146,7 @@ def mapping(value: Json) -> Mapping[str, Json]:
     return value
 
 
-def need(value: Mapping[str, Json], key: str, kind: type[Kind]) -> Kind:
+def _need(value: Mapping[str, Json], key: str, kind: type[Kind]) -> Kind:
     """What must be there, as what it must be."""
     found = value.get(key)
     if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
@@ -179,7 +155,7 @@ def need(value: Mapping[str, Json], key: str, kind: type[Kind]) -> Kind:
 
 
 def _number(entry: Mapping[str, Json], key: str) -> int:
-    number = need(entry, key, int)
+    number = _need(entry, key, int)
     if not 0 < number < _MAX_NUMBER:
         raise Odd(key)
     return number
@@ -191,9 +167,9 @@ def _matching(pattern: re.Pattern[str], value: Json) -> str:
     return value
 
 
-def _text(value: Json, most: int, *, empty: bool = False) -> str:
-    if value is None and empty:
+def _body(value: Json) -> str:
+    if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > most:
-        raise Odd("text")
+    if not isinstance(value, str) or len(value) > _MAX_BODY:
+        raise Odd("body")
     return value

@@ -1,12 +1,12 @@
 """Pull requests, as lifeos sees them on any forge: the values, and the `Pulls` protocol.
 
-Values are what the forge reported just now. Their texts (title, body) are as people typed them:
-clean them (`lifeos.core.clean`) before they go anywhere.
+Values are what the forge reported just now, and only what lifeos reads: nothing else of an answer
+is looked at. A review's text is as somebody typed it: clean it (`lifeos.core.clean`) before it goes
+anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -38,14 +38,13 @@ class Person:
 class PullReview:
     """One review. ``who`` is None for a deleted account; ``commit`` is the head it was given on.
 
-    ``commit`` is "" where the forge does not say, ``at`` where it is not submitted yet.
+    ``commit`` is "" where the forge does not say.
     """
 
     who: Person | None
     state: Review
     commit: str
     body: str
-    at: str
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,16 @@ class Pull:
     base_repository: str
     author: Person | None
     merged_by: Person | None
-    title: str
-    body: str
-    updated: str
 
 
 @dataclass(frozen=True)
 class Closed:
-    """Who closed a pull request without merging it, and when (ISO time, the forge's).
+    """Who closed a pull request without merging it.
 
-    ``commit``: the one whose message closed it, else "". ``reopened_by``: who opened it again after
-    that, if anybody did.
+    ``reopened_by``: who opened it again after that, if anybody did.
     """
 
     who: Person | None
-    at: str
-    commit: str
     reopened_by: Person | None = None
 
 
@@ -97,7 +90,6 @@ class Arrival:
     before: str
     after: str
     who: Person | None
-    at: str
 
 
 class Pulls(Protocol):
@@ -117,10 +109,6 @@ class Pulls(Protocol):
 
     def open(self, head: str, base: str, title: str, body: str) -> Pull:
         """A new one; or, as it is, the one that is open from this head to this base already."""
-        ...
-
-    def write(self, number: int, *, title: str | None = None, body: str | None = None) -> Pull:
-        """Change its title, its text, or both."""
         ...
 
     def close_pull(self, number: int, comment: str = "") -> Pull:
@@ -143,34 +131,8 @@ class Pulls(Protocol):
         """Who closed it last, other than by merging it; it may be open again since."""
         ...
 
-    def files(self, number: int) -> tuple[str, ...]:
-        """The paths it changes; of one that is renamed, both."""
-        ...
-
-    def merge(self, number: int, sha: str, method: str = "merge") -> str:
-        """Merge it at exactly this head; gives the commit on the base. `Conflicting` if it moved.
-
-        ``method``: merge, squash or rebase. Merged at this head already: gives its commit.
-        """
-        ...
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start a workflow (file name) on a branch. It is never repeated: it cannot be looked up.
-
-        So after `Unclear` it may or may not have begun, and the same again may begin a second one.
-        """
-        ...
-
     def arrivals(self, branch: str) -> tuple[Arrival, ...]:
         """The last moves of a branch, newest first; at most a hundred."""
-        ...
-
-    def pulls_of(self, commit: str) -> tuple[Pull, ...]:
-        """Those that brought a commit, or have it in them. `NotFound` for an unknown commit."""
-        ...
-
-    def user(self, login: str) -> Person:
-        """The account of this name."""
         ...
 
     def close(self) -> None:

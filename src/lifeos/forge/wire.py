@@ -261,11 +261,9 @@ class Wire:
             )
         if status in {403, 451}:
             raise self._forbidden(path, answer, said, needs)
-        if status == 404 or (status == 422 and "no commit found" in said.lower()):
+        if status == 404:
             text = f"{self.host} has no {path}, or not for this token: {said}"
             raise NotFound(text, "see whether it is there, and whether the token may reach it")
-        if status == 405 and (setting := self._setting(said)):
-            raise setting
         if status in {405, 409, 412}:
             raise Conflicting(f"{self.host}: {said}", "look at it again")
         if status in _AGAIN or status > 500:
@@ -335,8 +333,6 @@ class _Unsent(Outage):
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _LATER = "see whether it can be reached, wait, then the same again"
-_WAYS = "allow it in the repository's Settings, General, Pull Requests, or merge in another way"
-_RULES = "give it what the rules ask for, or merge it as somebody whom they do not bind"
 
 _SETTINGS = (
     (
@@ -357,11 +353,6 @@ _SETTINGS = (
         "tick it in the repository's Settings, Actions, General, Workflow permissions (where it is "
         "grey, the organisation's settings forbid it), or use the token of a GitHub App",
     ),
-    ("commits are not allowed", "the repository's ways to merge", _WAYS),
-    ("merges are not allowed", "the repository's ways to merge", _WAYS),
-    ("required by reviewers", "the rules of the branch", _RULES),
-    ("required status check", "the rules of the branch", _RULES),
-    ("rule violations", "the rules of the branch", _RULES),
     ("repository was archived", "the archive", "unarchive the repository in its Settings"),
     ("access blocked", "a block of the repository", "ask the forge's support"),
 )

@@ -46,5 +46,5 @@ def _loose(repo: Repo) -> int:
 def _left(note: Path) -> int:
     try:
         return int(note.read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lifeos.core.judge import landing_checkpoint
+from lifeos.core.policy import Governance
+from lifeos.core.policy.config import MainWrites
 from lifeos.core.records import Claimed, Closed, Noted, Topic
 from lifeos.core.state import PullRequest, Run
 from lifeos.model import CloseOutcome, Stage
@@ -29,8 +31,14 @@ def check_gate(audit: Audit, entry: Entry) -> None:
     rules = audit.governance(entry.tree, run.governance)
     if record.stage is not Stage.CLOSE or rules is None or run.approved_on:
         return
+    if rules.config.main_writes is MainWrites.PR:
+        return  # there it is tried to find a conflict, and nothing lands but by its merge
+    _require_approval(audit, entry, run, rules)
+
+
+def _require_approval(audit: Audit, entry: Entry, run: Run, rules: Governance) -> None:
     rule = landing_checkpoint(run, rules.loop)
-    if rule:
+    if rule and not run.approved_on:
         audit.find(entry.commit, f"{run.id} lands without the approval that {rule} asks for")
 
 
@@ -41,6 +49,9 @@ def check_landing(audit: Audit, entry: Entry) -> None:
         audit.landings[record.run] = record
         audit.noted.add(record.commit)
         run = audit.snapshot.runs.get(record.run)
+        rules = audit.governance(entry.tree, run.governance) if run is not None else None
+        if run is not None and rules is not None:
+            _require_approval(audit, entry, run, rules)
         if run is None or run.merged != record.commit:
             audit.works.update(second_parent(audit.repo, record.commit))
     elif isinstance(record, Noted) and record.pull is not None:

@@ -28,7 +28,7 @@ from lifeos.store.steps import Splice
 if TYPE_CHECKING:
     from lifeos.forge.pulls import Arrival, Pulls
     from lifeos.proxy import Meter
-    from lifeos.tick.pulls_seen import Seen
+    from lifeos.tick.pulls_asked import Seen
 
 CLOCK_SLACK = 120
 """Seconds that this machine's clock may be behind the ledger before it may not decide."""
@@ -167,7 +167,7 @@ class Context:
         rules = self.rules
         if rules.approvals.trust is not Trust.MERGE or self.remote is None:
             return None
-        from lifeos.tick.pulls_seen import connected  # with all that HTTP takes
+        from lifeos.tick.pulls_asked import connected  # with all that HTTP takes
 
         return connected(rules.config.forge, self.remote.url, self.world.environ)
 
@@ -179,6 +179,8 @@ class Context:
         if self.forge is None:
             return 0
         for arrival in self._arrivals:
+            if arrival.after and not has_commit(self.repo, arrival.after):
+                continue  # newer than the main that was fetched: it brought nothing of that
             if arrival.before and not has_commit(self.repo, arrival.before):
                 return 0  # a force push: what main was before is not here to be compared with
             came = bool(arrival.after) and contains(self.repo, arrival.after, commit)
@@ -192,7 +194,7 @@ class Context:
 
     @cached_property
     def _arrivals(self) -> tuple[Arrival, ...]:
-        from lifeos.tick.pulls_seen import mendable
+        from lifeos.tick.pulls_asked import mendable
 
         with mendable():
             return self.forge.arrivals(self.rules.config.main) if self.forge else ()

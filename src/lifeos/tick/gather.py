@@ -16,6 +16,7 @@ from lifeos.governance import Loaded, governance_digest, load_set
 from lifeos.model import Stage
 from lifeos.store.history import brought_by, removing
 from lifeos.store.lock import Owner, owner_is_dead, proc_identity
+from lifeos.store.merge import merge
 from lifeos.store.remote import contains
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import read_answers
@@ -35,6 +36,7 @@ from lifeos.tick.reading import (
 )
 from lifeos.tick.tasks import Tasks, candidates, open_tasks, read_tasks
 from lifeos.tick.unfit import unfit
+from lifeos.tick.work import work_commit
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Gatherer:
     opened: int = 0
     _governance: dict[tuple[str, ...], _OnMain] = field(default_factory=dict)
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _merging: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     _unready: tuple[frozenset[Stage], tuple[Problem, ...]] | None = None
     _grave: dict[tuple[str, str], Problem] = field(default_factory=dict)  # by rules and task
@@ -111,6 +114,7 @@ class Gatherer:
             contents=contents,
             overlapping=self._overlapping(main),
             moved=self._moved_runs(main),
+            conflicting=self._conflicting(main),
             paid=paid_stages(ctx.rules.config.agents),
             unready=unready,
             may_open=may_open,
@@ -265,6 +269,21 @@ class Gatherer:
             for run in self._approved()
             if self._changes(run.approved_on, main.commit) & set(run.paths)
         )
+
+    def _conflicting(self, main: Main) -> frozenset[str]:
+        """Where main only takes pull requests: runs about to land whose work does not merge."""
+        if not self.ctx.writes_by_pull_request:
+            return frozenset()
+        runs = self.ctx.ledger.snapshot.runs.values()
+        landing = [run for run in runs if run.stage is Stage.CLOSE and run.work and not run.merged]
+        return frozenset(run.id for run in landing if not self._merges(main, run))
+
+    def _merges(self, main: Main, run: Run) -> bool:
+        key = (main.commit, run.base, run.work)
+        if key not in self._merging:
+            work = work_commit(self.ctx, run)
+            self._merging[key] = merge(self.ctx.repo, main.commit, work).tree is not None
+        return self._merging[key]
 
     def _moved_runs(self, main: Main) -> frozenset[str]:
         return frozenset(

@@ -31,6 +31,7 @@ from lifeos.tick.build import Evidence, feedback_text, gather_evidence, verdict_
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
 from lifeos.tick.evidence import BaseEvidence
+from lifeos.tick.landed import landed_on
 from lifeos.tick.publish import trailers
 from lifeos.tick.reading import (
     BACKLOG,
@@ -68,12 +69,13 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
     """
     if job.run.merged:
         return _note_merged(ctx, job)
-    if ctx.writes_by_pull_request:
-        return failed(FailureClass.TOOL_ERROR, "main only takes pull requests: it is asked by one")
     for number in range(TRIES):
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:
             return failed(FailureClass.CONFLICT, f"conflict with main: {merged.conflicts}")
+        if ctx.writes_by_pull_request:
+            message = "main only takes pull requests: this is asked by one"
+            return failed(FailureClass.TOOL_ERROR, message)
         if _to_be_asked_again(ctx, job, merged.main):
             return failed(FailureClass.TOOL_ERROR, "main changed what was approved to land")
         failure = (check or recheck)(ctx, site, job, merged)
@@ -92,8 +94,6 @@ def _note_merged(ctx: Context, job: Job) -> Result | None:
 
     Main has the work already, so nothing is checked here, and nothing moves.
     """
-    from lifeos.tick.pulls_seen import landed_on
-
     commit = job.run.merged
     onto = landed_on(ctx, job.run, commit)
     if onto is None:

@@ -116,7 +116,7 @@ class Tick:
         for _ in range(LOOKS):
             before = remote.main if remote else None
             if self.ctx.rules.approvals.trust is Trust.MERGE:
-                from lifeos.tick.pulls_seen import look  # with all that HTTP takes
+                from lifeos.tick.pulls_asked import look  # with all that HTTP takes
 
                 look(self.ctx)
                 self.ctx.forget_arrivals()
@@ -147,7 +147,7 @@ class Tick:
         """Keep the repository small. What fails here costs room, and nothing else."""
         try:
             problem = pack_if_many(self.ctx.repo)
-        except GitTimeout as error:
+        except (GitTimeout, OSError) as error:
             problem = str(error)
         if problem:
             self.ctx.world.progress(f"the repository was not packed: {problem}")
@@ -404,6 +404,7 @@ class Tick:
             try:
                 self._look()  # somebody may have answered, or stopped it, meanwhile
             except Busy as error:  # what is under way here is worth more than the news
+                self.ctx.pulls = {}  # they may be newer than the main that was last fetched
                 self._fetched = timer()
                 self.ctx.world.progress(f"not looked: {error.message}")
 

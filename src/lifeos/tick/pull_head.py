@@ -28,7 +28,7 @@ from lifeos.tick.work import work_commit
 def head_of(ctx: Context, item: Item) -> PullRequest | None:
     """What the queue PR of this item is to bring to main as it is; it has no number yet.
 
-    None where the work does not merge with main: the landing finds that out, as a conflict.
+    None where the work does not merge with main: the question is withdrawn, and it is done anew.
     """
     main = main_at(ctx.repo, ctx.main())
     run = ctx.ledger.snapshot.runs.get(item.run or "")
@@ -67,7 +67,7 @@ def _landing(ctx: Context, main: Main, item: Item, run: Run) -> str | None:
     merged = merge(ctx.repo, main.commit, work_commit(ctx, run))
     if merged.tree is None:
         return None
-    body = f"{for_commit(f'Built by run {run.id}.')}"
+    body = for_commit(f"Built by run {run.id}.")
     work = _commit(ctx, merged.tree, main.commit, f"{run.title} ({run.task})", body)
     edits = _queue(ctx, main, None)
     leaf = lookup(ctx.repo.objects, merged.tree, BACKLOG)

@@ -18,10 +18,9 @@ from lifeos.forge.pulls import Pulls
 from lifeos.store.remote import Remote, Update
 from lifeos.tick.context import Context
 from lifeos.tick.pull_head import head_of
-from lifeos.tick.pulls_seen import fetch_head, head_ref, repository_page
+from lifeos.tick.pull_refs import HEADS, fetch_head, head_ref
+from lifeos.tick.pulls_asked import repository_page
 from lifeos.tick.work import work_ref
-
-_HEADS = "refs/lifeos/pull/"
 
 
 def publish_pulls(ctx: Context, again: tuple[OpenAgain, ...]) -> None:
@@ -116,7 +115,7 @@ def _open_again(ctx: Context, forge: Pulls, remote: Remote, closed: OpenAgain) -
 
 def _tidy(ctx: Context, forge: Pulls, remote: Remote) -> None:
     """Close the PRs of questions that are no longer open, and remove what they were from."""
-    branches, heads_there = remote.under(BRANCHES), remote.under(_HEADS)
+    branches, heads_there = remote.under(BRANCHES), remote.under(HEADS)
     ctx.ledger.catch_up()  # after the list: whatever is in it was noted by then, by whichever clone
     items = ctx.ledger.snapshot.items
     gone = [ref for ref in branches if ref.removeprefix(BRANCHES) not in items]
@@ -125,7 +124,7 @@ def _tidy(ctx: Context, forge: Pulls, remote: Remote) -> None:
             if pull.state == "open":
                 forge.close_pull(pull.number, _farewell(ctx, ref.removeprefix(BRANCHES)))
     heads = {item.pull.head for item in items.values() if item.pull}
-    kept = [ref for ref in heads_there if ref.removeprefix(_HEADS) not in heads]
+    kept = [ref for ref in heads_there if ref.removeprefix(HEADS) not in heads]
     remote.forget([*gone, *kept])
 
 

@@ -1,20 +1,13 @@
-"""What became of the queue PRs: asked of the forge, compared in git, judged in the core.
-
-The forge is asked first and main is fetched after it, so that a merge which the forge reports is in
-the main that is looked at, or is not on main at all.
-"""
+"""What became of the queue PRs, compared in git with what lifeos pushed, and judged in the core."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, answer_path, read_answer
 from lifeos.core.facts import Answer, AskAnew, Intruded
 from lifeos.core.policy import OnTaskChange, Overlap
-from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, repository_of
 from lifeos.core.pulls import (
     Account,
     Asked,
@@ -28,106 +21,22 @@ from lifeos.core.pulls import (
     judge_pull,
 )
 from lifeos.core.state import Item, PullRequest, Run
-from lifeos.errors import UsageError
-from lifeos.forge import NotFound, connect_pulls
-from lifeos.forge.pulls import Closed, Person, Pull, PullReview, Pulls, Review
-from lifeos.forge.wire import web_base
+from lifeos.forge.pulls import Person, Pull, PullReview, Review
 from lifeos.store.history import changed_paths
 from lifeos.store.merge import merge
 from lifeos.store.objects import MissingObject
-from lifeos.store.remote import contains, has_commit
+from lifeos.store.remote import contains
 from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import present_subject
 from lifeos.tick.context import Context
-from lifeos.tick.reading import Main, changed_by_people, content_of, main_at
+from lifeos.tick.pull_refs import fetch_head
+from lifeos.tick.pulls_asked import Seen
+from lifeos.tick.reading import Main, changed_by_people, main_at
 from lifeos.tick.tasks import read_tasks
-from lifeos.tick.work import work_commit
 
 _MOST_REBASED = 50
 _REGULAR = frozenset({"100644", "100755"})
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A queue PR as the forge reported it; None for one that it no longer has."""
-
-    pull: Pull | None
-    reviews: tuple[PullReview, ...] = ()
-    closed: Closed | None = None
-
-
-def connected(settings: Forge, url: str, environ: Mapping[str, str]) -> Pulls:
-    """The forge of the rules, for this repository. Raises ``UsageError`` without a name for it."""
-    settings = _given(settings, environ)
-    return connect_pulls(settings, _name(settings, url), environ)
-
-
-def repository_page(ctx: Context) -> str:
-    """The address of the repository on its forge, for people."""
-    settings, remote = _given(ctx.rules.config.forge, ctx.world.environ), ctx.remote
-    return f"{web_base(settings.host)}/{_name(settings, remote.url if remote else '')}"
-
-
-def _given(settings: Forge, environ: Mapping[str, str]) -> Forge:
-    """The forge of the rules, or the one that whoever runs this names in its place.
-
-    Rules with a wrong address could else never be mended: adopting others takes the forge's word.
-    """
-    host, _, name = environ.get(ELSEWHERE, "").strip().partition("/")
-    if not name:
-        return settings
-    return Forge.model_validate({**settings.model_dump(), "host": host, "repository": name})
-
-
-def _name(settings: Forge, url: str) -> str:
-    found = None if settings.repository else repository_of(url)
-    if settings.repository or (
-        found is not None and found[0] in {settings.host, f"ssh.{settings.host}"}
-    ):
-        return settings.repository or (found[1] if found else "")
-    raise UsageError(
-        f"the name of this repository on {settings.host} is not known",
-        f"set `forge: {{repository: OWNER/NAME}}` in .lifeos/config.yaml; {MENDING}",
-    )
-
-
-def look(ctx: Context) -> None:
-    """Ask the forge what became of the queue PRs of open items. Fetch main after this.
-
-    Raises the errors of ``lifeos.forge``.
-    """
-    forge = ctx.forge
-    if forge is None:
-        return
-    pulls = {item.id: item.pull for item in ctx.ledger.snapshot.items.values() if item.pull}
-    opened = {item: pull.number for item, pull in pulls.items() if pull.number}
-    with mendable():
-        ctx.pulls = {item: _asked(forge, item, number) for item, number in opened.items()}
-    # What another machine meant to ask, and died before it had pushed it, nobody can ask any more.
-    lost = [item for item, pull in pulls.items() if not pull.number and not has_head(ctx, pull)]
-    ctx.pulls |= dict.fromkeys(lost, Seen(None))
-
-
-@contextmanager
-def mendable() -> Iterator[None]:
-    """Say the way out where the forge does not know the repository: the rules may be wrong."""
-    try:
-        yield
-    except NotFound as error:
-        fix = f"if the rules name another repository: mend `forge:` on main, {MENDING}"
-        raise NotFound(error.message, f"{error.fix}; {fix}" if error.fix else fix) from None
-
-
-def _asked(forge: Pulls, item: str, number: int) -> Seen:
-    try:
-        pull = forge.pull(number)
-    except NotFound:
-        forge.find(branch_of(item))  # as absent is all of a repository that may not be read: raises
-        return Seen(None)
-    # Who objected also decides once it is merged: another approver may have, before that.
-    reviews = forge.reviews(number)
-    return Seen(pull, reviews, forge.closed_by(number))
 
 
 def read_pulls(ctx: Context, main: Main, contents: Mapping[str, str]) -> News:
@@ -292,27 +201,6 @@ def before_merge(repo: Repo, commit: str, head: str) -> str:
     return here if here != commit else parents[0]
 
 
-def head_ref(head: str) -> str:
-    """Where the remote keeps the head of a queue PR while it is open, whatever its branch does."""
-    return f"refs/lifeos/pull/{head}"
-
-
-def has_head(ctx: Context, pull: PullRequest) -> bool:
-    """Whether the head of a queue PR is here, or on the remote."""
-    fetch_head(ctx, pull.head)
-    return has_commit(ctx.repo, pull.head)
-
-
-def fetch_head(ctx: Context, head: str) -> None:
-    """Have the head of a queue PR here, if the remote still has it."""
-    if ctx.remote is None:
-        return
-    try:
-        ctx.repo.objects.commit(head)
-    except (KeyError, ValueError):
-        ctx.remote.fetch(head_ref(head))
-
-
 def _answer_in(ctx: Context, item: Item, tree: str, still: str = "") -> dict[str, object]:
     """What the answer's file in a tree says; nothing if it is not ``still`` so in another one."""
     path = answer_path(item.id)
@@ -398,29 +286,3 @@ def _told_otherwise(ctx: Context, run: Run, main: str) -> bool:
         return False
     task = read_tasks(ctx, main_at(ctx.repo, main)).find(run.task)
     return task is not None and task.digest != run.task_digest
-
-
-def landed_on(ctx: Context, run: Run, commit: str) -> str | None:
-    """What main was before a forge merged the work of this run; None if that is not what it got.
-
-    Told from the trees alone, so that anybody can do it again from a clone: main before it with
-    the work is what main is after it, but for marks and the queue. By a rebase the work came as a
-    commit of its own, and main before that is meant.
-    """
-    made = ctx.repo.objects.commit(commit)
-    first = made.parents[0]
-    onto = first if _brings(ctx, run, first, commit) else None
-    if onto is not None and len(made.parents) == 1:
-        parents = ctx.repo.objects.commit(first).parents
-        if len(parents) == 1 and _brings(ctx, run, parents[0], first):
-            return parents[0]
-    return onto
-
-
-def _brings(ctx: Context, run: Run, before: str, after: str) -> bool:
-    merged = merge(ctx.repo, before, work_commit(ctx, run))
-    if merged.tree is None:
-        return False
-    prefix = ctx.rules.config.id_prefix
-    now = ctx.repo.objects.commit(after).tree
-    return content_of(ctx.repo, merged.tree, prefix) == content_of(ctx.repo, now, prefix)

@@ -52,6 +52,17 @@ class Forge(Frozen):
         return "" if self.kind is ForgeKind.NONE else self.token_env
 
 
+def name_on(forge: Forge, url: str) -> str:
+    """OWNER/NAME of the repository on this forge, by the rules or a git remote's address; or ''.
+
+    ssh.HOST is the same host, for those who may only use the port of https.
+    """
+    if forge.repository:
+        return forge.repository
+    host, name = repository_of(url) or ("", "")
+    return name if host in {forge.host, f"ssh.{forge.host}"} else ""
+
+
 def repository_of(url: str) -> tuple[str, str] | None:
     """Host and OWNER/NAME of a git remote's address; None where it has no such form.
 

@@ -1,0 +1,113 @@
+"""Asking the forge what became of the queue PRs, by the adopted rules and nothing else.
+
+The forge is asked first and main is fetched after it, so that a merge which the forge reports is in
+the main that is looked at, or is not on main at all. The other way round main may have a merge of
+which the forge had not told yet: what such a merge brought is waited for, and not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, name_on
+from lifeos.core.pulls import branch_of
+from lifeos.errors import UsageError
+from lifeos.forge import NotFound, connect_pulls
+from lifeos.forge.pulls import Closed, Pull, PullReview, Pulls
+from lifeos.forge.wire import web_base
+from lifeos.tick.context import Context
+from lifeos.tick.pull_refs import has_head
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A queue PR as the forge reported it; None for one that it no longer has."""
+
+    pull: Pull | None
+    reviews: tuple[PullReview, ...] = ()
+    closed: Closed | None = None
+
+
+def connected(settings: Forge, url: str, environ: Mapping[str, str]) -> Pulls:
+    """The forge of the rules, for this repository. Raises ``UsageError`` without a name for it."""
+    settings = _given(settings, environ)
+    return connect_pulls(settings, _name(settings, url), environ)
+
+
+def repository_page(ctx: Context) -> str:
+    """The address of the repository on its forge, for people."""
+    settings, remote = _given(ctx.rules.config.forge, ctx.world.environ), ctx.remote
+    return f"{web_base(settings.host)}/{_name(settings, remote.url if remote else '')}"
+
+
+def _given(settings: Forge, environ: Mapping[str, str]) -> Forge:
+    """The forge of the rules, or the one that whoever runs this names in its place.
+
+    Rules with a wrong address could else never be mended: adopting others takes the forge's word.
+    """
+    given = environ.get(ELSEWHERE, "").strip()
+    if not given:
+        return settings
+    host, _, name = given.partition("/")
+    told = {**settings.model_dump(), "host": host.lower(), "repository": name}
+    try:
+        if name:
+            return Forge.model_validate(told)
+    except ValidationError:
+        pass  # said below, as people write it
+    raise UsageError(
+        f"{ELSEWHERE} is {given[:80]!r}, and not HOST/OWNER/NAME",
+        f"{ELSEWHERE}=github.com/ada/shop",
+    )
+
+
+def _name(settings: Forge, url: str) -> str:
+    name = name_on(settings, url)
+    if name:
+        return name
+    raise UsageError(
+        f"the name of this repository on {settings.host} is not known",
+        f"set `forge: {{repository: OWNER/NAME}}` in .lifeos/config.yaml; {MENDING}",
+    )
+
+
+def look(ctx: Context) -> None:
+    """Ask the forge what became of the queue PRs of open items. Fetch main after this.
+
+    Raises the errors of ``lifeos.forge``.
+    """
+    forge = ctx.forge
+    if forge is None:
+        return
+    pulls = {item.id: item.pull for item in ctx.ledger.snapshot.items.values() if item.pull}
+    opened = {item: pull.number for item, pull in pulls.items() if pull.number}
+    with mendable():
+        ctx.pulls = {item: _asked(forge, item, number) for item, number in opened.items()}
+    # What another machine meant to ask, and died before it had pushed it, nobody can ask any more.
+    lost = [item for item, pull in pulls.items() if not pull.number and not has_head(ctx, pull)]
+    ctx.pulls |= dict.fromkeys(lost, Seen(None))
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Say the way out where the forge does not know the repository: the rules may be wrong."""
+    try:
+        yield
+    except NotFound as error:
+        fix = f"if the rules name another repository: mend `forge:` on main, {MENDING}"
+        raise NotFound(error.message, f"{error.fix}; {fix}" if error.fix else fix) from None
+
+
+def _asked(forge: Pulls, item: str, number: int) -> Seen:
+    try:
+        pull = forge.pull(number)
+    except NotFound:
+        forge.find(branch_of(item))  # as absent is all of a repository that may not be read: raises
+        return Seen(None)
+    # Who objected also decides once it is merged: another approver may have, before that.
+    reviews = forge.reviews(number)
+    return Seen(pull, reviews, forge.closed_by(number))
