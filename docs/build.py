@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,9 @@ from lifeos.cli import COMMANDS
 from lifeos.core.diagram import page
 from lifeos.core.policy import FILES, Route
 from lifeos.errors import Exit
+
+sys.path.insert(0, str(Path(__file__).parent))  # also where a test loads this by its path
+from shapes import outputs_page, records_page
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/build.py from the code; edit there. -->"
@@ -35,7 +39,13 @@ EXITS = {
 
 def pages() -> dict[str, str]:
     """Every generated page, by its name in docs/reference/."""
-    return {"cli.md": cli_page(), "policy.md": policy_page(), "state-machine.md": page()}
+    return {
+        "cli.md": cli_page(),
+        "outputs.md": f"{NOTE}\n\n{outputs_page()}",
+        "policy.md": policy_page(),
+        "records.md": f"{NOTE}\n\n{records_page()}",
+        "state-machine.md": page(),
+    }
 
 
 def cli_page() -> str:

@@ -150,10 +150,12 @@ def _write(
     commit: bool,
 ) -> str | None:
     """Write the files, and commit them if that is wanted. The commit."""
+    from lifeos.cli.schema_files import write_schemas
     from lifeos.store.person import commit_files
 
     if dry_run:
         return None
+    write_schemas(repo)
     for path, content in write.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)

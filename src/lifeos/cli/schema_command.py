@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lifeos.cli.frame import Json
+from lifeos.cli.frame import Json, frame_of, progress
 from lifeos.errors import Exit, UsageError
 
 OUTPUTS = {
@@ -50,14 +50,30 @@ OUTPUTS = {
 
 
 def command(
+    context: typer.Context,
     name: Annotated[
         str, typer.Argument(help="A policy file (loop, council ...) or an output (log, show ...).")
     ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", help="Write those of the rules where editors look for them.")
+    ] = False,
     json: Json = False,  # noqa: ARG001  (a schema is JSON already; the option is accepted everywhere)
 ) -> int:
-    """Print the JSON Schema of a policy file or of an output; without a name, list the names."""
+    """Print the JSON Schema of a policy file or of an output; without a name, list the names.
+
+    `--write` puts those of the policy files into `.git/lifeos/schema`: their first lines name them,
+    so that an editor with the YAML language server completes and checks as you type.
+    """
     from lifeos.governance import SCHEMAS, schema
 
+    if write:
+        if name:
+            raise UsageError("--write writes all of them", "lifeos schema --write")
+        from lifeos.cli.schema_files import write_schemas
+
+        with frame_of(context).repo() as repo:
+            progress(f"wrote {write_schemas(repo)}")
+        return Exit.OK
     if not name:
         sys.stdout.write(f"files:   {' '.join(SCHEMAS)}\noutputs: {' '.join(sorted(OUTPUTS))}\n")
         return Exit.OK
