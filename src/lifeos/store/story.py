@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from lifeos.core.records import AnyRecord, Held
+from lifeos.core.records import PREFIX, AnyRecord, Held
+from lifeos.store.encoding import OID
 from lifeos.store.entries import LOG_FORMAT, Entry, parse_entries
 from lifeos.store.repo import Repo
 
@@ -66,3 +67,34 @@ def _concerns(record: AnyRecord, runs: Sequence[str], items: Collection[str], ta
     of_run = getattr(record, "run", None) in runs
     of_item = getattr(record, "item", "") in items
     return of_run or of_item or bool(task and getattr(record, "task", "") == task)
+
+
+def last_until(repo: Repo, tip: str, at: int) -> str | None:
+    """The last transition not later than ``at`` (seconds UTC); None before the first.
+
+    Transitions are never earlier than those before them, and their commits have their times.
+    """
+    options = ("--max-count=1", f"--min-age={max(0, at)}")
+    found = repo.git.run("rev-list", *options, "--end-of-options", tip)
+    return found.decode("ascii").strip() or None
+
+
+def is_transition(repo: Repo, commit: str) -> bool:
+    """Whether a commit is a transition of a ledger, of this one or of another."""
+    message = repo.objects.commit(commit).message
+    return f"\n{PREFIX}" in message and _trailer(message, "Lifeos-Seq") != ""
+
+
+def named_tip(repo: Repo, commit: str) -> str:
+    """The commit of a ledger that a commit of main names; '' if it names none."""
+    value = _trailer(repo.objects.commit(commit).message, "Lifeos-Ledger")
+    return value if OID.fullmatch(value) else ""
+
+
+def _trailer(message: str, key: str) -> str:
+    """The value of the last trailer of this name, in a message whose last paragraph has them."""
+    for line in reversed(message.rstrip().rpartition("\n\n")[2].split("\n")):
+        name, _, value = line.partition(": ")
+        if name == key:
+            return value.strip()
+    return ""
