@@ -88,8 +88,12 @@ def remember(path: Path, key: str, body: bytes) -> None:
     """Put it in place of what was remembered there. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.write_bytes(b"\n".join((key.encode(), _checksum(body), body)))
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(b"\n".join((key.encode(), _checksum(body), body)))
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # half of it would take up room for ever
+        raise
 
 
 def _checksum(body: bytes) -> bytes:
