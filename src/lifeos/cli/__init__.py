@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "stop": "Set the kill switch.",
     "resume": "Take the kill switch away.",
     "digest": "The daily sum: what waits, landed, blocked, was spent.",
+    "metrics": "Whether it needs the CEO less, and at what price.",
     "log": "The story of the project, one line a transition.",
     "show": "One run, task, item or attempt in detail.",
     "verify": "Replay the ledger and check what it claims.",

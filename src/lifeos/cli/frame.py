@@ -41,15 +41,15 @@ class Frame:
         return RepoClass.open(self.start, trace) if trace else RepoClass.open(self.start)
 
     def ledger(self, repo: Repo) -> Ledger:
-        """The ledger, or an error that names ``lifeos init``."""
-        from lifeos.cli.here import is_set_up, look_at
+        """The ledger, or an error that names ``lifeos init``, or how a clone gets it."""
+        from lifeos.cli.here import is_set_up, look_at, not_here_yet
         from lifeos.store.ledger import Ledger as LedgerClass
 
         ledger = LedgerClass.open(repo)
         if ledger is None and is_set_up(repo):
             ledger = look_at(repo).ledger  # of the remote, in a clone where no tick has run yet
         if ledger is None:
-            raise UsageError("there is no ledger here yet", "lifeos init, commit, then lifeos tick")
+            raise not_here_yet(repo)
         return ledger
 
     def context(

@@ -109,6 +109,15 @@ def is_set_up(repo: Repo) -> bool:
     return head is not None and lookup(repo.objects, main_at(repo, head).tree, _CONFIG) is not None
 
 
+def not_here_yet(repo: Repo) -> UsageError:
+    """The error where there is no ledger: begin one, or take that of the clone's origin."""
+    remote = next((n for n in repo.refs.list("refs/remotes/") if n.endswith("/lifeos/ledger")), "")
+    if remote:
+        short = remote.removeprefix("refs/remotes/")
+        return UsageError("the ledger is not here yet", f"git branch lifeos/ledger {short}")
+    return UsageError("there is no ledger here yet", "lifeos init, commit, then lifeos tick")
+
+
 def first_rules(repo: Repo) -> Governance:
     """The rules that the first tick would adopt, from the commit that is checked out."""
     from lifeos.tick.begin import refuse, set_at

@@ -20,6 +20,7 @@ OUTPUTS = {
     "ci-collect": "ci_command:CiCollectData",
     "digest": "digest_command:DigestData",
     "notice": "digest_command:Notice",
+    "metrics": "metrics_command:MetricsData",
     "log": "log_command:LogData",
     "show": "passage:RunData",
     "show-attempt": "passage:AttemptData",

@@ -39,7 +39,8 @@ _TOLD_BY = ("model.py", "core/state.py", "core/records.py", "core/chronicle.py")
 def chronicle_at(ledger: Ledger) -> Chronicle:
     """Everything that happened up to the tip of this ledger (``Ledger.at`` for an earlier one).
 
-    Raises ``LedgerBroken`` for what is not one record a commit in one line of history.
+    Raises ``LedgerBroken`` for what is not one record a commit in one line of history, and
+    ``UsageError`` in a clone that has not all of it.
     """
     with _keeping_all():
         return _at(ledger.repo, ledger.tip)
@@ -54,6 +55,7 @@ def _at(repo: Repo, tip: str) -> Chronicle:
         told = _told(repo, tip, kept)
         worth = told.seq - kept.seq >= ENOUGH
     else:
+        repo.require_complete()
         told = _told(repo, tip)
         # Who asks about an earlier time must not make those who ask about now read all again.
         worth = kept is None or not contains(repo, kept.tip, tip)

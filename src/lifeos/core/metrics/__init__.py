@@ -1,0 +1,1 @@
+"""The numbers by which the operator steers: few, each exact, each with the runs behind it."""
