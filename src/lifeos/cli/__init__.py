@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "tick": "Carry the backlog on until a person is needed.",
     "ci": "The parts of a tick, for CI: claim, attempt, check, collect.",
     "status": "What runs, what waits, and on whom.",
+    "board": "Every task in its column, from the backlog to done.",
     "next": "Which task is next, and why each other one is not.",
     "backlog": "List, add and format tasks.",
     "queue": "What waits for the CEO.",

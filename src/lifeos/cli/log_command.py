@@ -106,14 +106,19 @@ def _print(transitions: Iterable[Transition], *, verbose: bool) -> None:
     some = False
     for one in transitions:
         some = True
-        when = datetime.fromtimestamp(one.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        head = f"{paint(when, 'dim')}  {paint(one.commit[:_SHORT], 'yellow')}"
-        sys.stdout.write(f"{head}  {paint(one.subject)}\n")
+        sys.stdout.write(f"{line_of(one)}\n")
         if verbose:
             for line in one.details:
                 sys.stdout.write(f"    {paint(line)}\n")
     if not some:
         show("nothing has happened yet; next: lifeos tick")
+
+
+def line_of(one: Transition) -> str:
+    """One transition in a line, painted."""
+    when = datetime.fromtimestamp(one.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    head = f"{paint(when, 'dim')}  {paint(one.commit[:_SHORT], 'yellow')}"
+    return f"{head}  {paint(one.subject)}"
 
 
 def transition_of(entry: Entry) -> Transition:

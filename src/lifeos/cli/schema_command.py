@@ -32,6 +32,7 @@ OUTPUTS = {
     "doctor": "doctor_command:DoctorData",
     "demo": "demo_command:DemoData",
     "status": "status_command:StatusData",
+    "board": "board_command:BoardData",
     "next": "next_command:NextData",
     "queue": "queue_command:QueueData",
     "item": "queue_command:ItemData",

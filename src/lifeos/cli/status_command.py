@@ -19,6 +19,7 @@ from lifeos.store.trees import lookup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lifeos.cli.frame import Frame
     from lifeos.cli.here import Here
     from lifeos.core.state import Run
     from lifeos.store.ledger import Ledger
@@ -123,10 +124,16 @@ def command(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 8 when a person is waited for, else 0.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Follow a running tick, until Ctrl-C.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show what runs, what waits for the CEO, and what is not committed; nothing is changed."""
-    with look(frame_of(context)) as here:
+    frame = frame_of(context)
+    if watch:
+        return _followed(frame, json=json)
+    with look(frame) as here:
         data = status_data(here)
     if json:
         show_json("status", data)
@@ -136,6 +143,19 @@ def command(
         show(page(data, time.time()))
     asked = any(not question.answered for question in data.waiting)
     return Exit.WAITING if exit_code and asked else Exit.OK
+
+
+def _followed(frame: Frame, *, json: bool) -> int:
+    """The page again and again, until Ctrl-C."""
+    from lifeos.cli.status_page import page
+    from lifeos.cli.watching import Seen, follow
+
+    def seen() -> Seen:
+        with look(frame) as here:
+            data = status_data(here)
+        return Seen(data, lambda: page(data, time.time()))
+
+    return follow(frame, seen, json=json)
 
 
 def status_data(here: Here) -> StatusData:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def page(data: StatusData, now: float) -> str:
     """The whole page. ``now`` in seconds UTC."""
     parts = [
-        _stopped(data),
+        stopped_line(data),
         _waiting(data, now),
         _runs(data, now),
         _ended(data, now),
@@ -26,12 +26,13 @@ def page(data: StatusData, now: float) -> str:
         _uncommitted(data),
         _untold(data),
         _background(data, now),
-        f"next: {_next(data)}",
+        f"next: {next_step(data)}",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _stopped(data: StatusData) -> str:
+def stopped_line(data: StatusData) -> str:
+    """That the kill switch is set, and where; '' where it is not."""
     if not data.stopped:
         return ""
     where = {"main": f"on {data.branch}", "ledger": "taken away by no approver"}
@@ -65,7 +66,7 @@ def _runs(data: StatusData, now: float) -> str:
             run.run,
             run.task,
             run.stage.value,
-            _standing(run, now),
+            run_standing(run, now),
             str(run.attempts),
             cost_of(Usage(cost=run.cost, estimated=run.estimated)),
             cell(run.title),
@@ -78,7 +79,8 @@ def _runs(data: StatusData, now: float) -> str:
     return f"Open runs\n{_indented(table(headings, rows))}"
 
 
-def _standing(run: Running, now: float) -> str:
+def run_standing(run: Running, now: float) -> str:
+    """How an open run stands, in a few words."""
     match run.status:
         case RunStatus.READY:
             return "ready"
@@ -197,7 +199,8 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.split("\n"))
 
 
-def _next(data: StatusData) -> str:
+def next_step(data: StatusData) -> str:
+    """What the person does next."""
     free = next((one for one in data.waiting if not one.answered), None)
     if data.stopped:
         return "lifeos resume"
@@ -205,6 +208,8 @@ def _next(data: StatusData) -> str:
         return f"lifeos queue show {free.item}"
     if data.uncommitted.files and data.uncommitted.branch == data.branch:
         return "commit what does not count yet, then lifeos tick"
+    if any(run.status is RunStatus.CLAIMED and not run.cut_off for run in data.runs):
+        return "nothing: an attempt is under way (lifeos status --watch follows it)"
     under_way = data.waiting or any(run.status is not RunStatus.HELD for run in data.runs)
     if under_way or data.ledger is None or data.rules.state != "adopted":
         return "lifeos tick"
