@@ -114,8 +114,8 @@ def board_data(here: Here, status: StatusData) -> BoardData:
         task_ = tasks.named(found.task)
         if run_of(here, task_.id) is None:
             word, why = standing(here, found)
-            ended = why.startswith("ended ")
-            name = BLOCKED if ended else _COLUMNS.get(word, BACKLOG)
+            ended = why.startswith("ended ")  # and somebody took its mark away
+            name = _COLUMNS.get(word, BLOCKED if ended else BACKLOG)
             columns[name].append(Card(task=task_.id, title=task_.title, note=why))
     return BoardData(
         branch=status.branch,
