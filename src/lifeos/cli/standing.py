@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifeos.core.backlog.entry import Mark
+from lifeos.core.backlog.select import Bar
 from lifeos.core.state import RunStatus
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def standing(here: Here, found: Eligibility) -> tuple[str, str]:
         return _of_run(run)
     if found.eligible:
         return "ready", ""
-    if found.reason.startswith("has an error"):
+    if found.bar is Bar.ERROR:
         return "error", found.reason
     word = _OF_MARK.get(found.task.mark, "reopened" if "reopened" in found.reason else "waits")
     return word, found.reason

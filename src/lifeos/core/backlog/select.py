@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lifeos.core import globs
 from lifeos.core.backlog.entry import Backlog, Mark, Task
@@ -48,14 +49,31 @@ class OpenRun:
     paths: tuple[str, ...] = ()
 
 
+class Bar(StrEnum):
+    """What keeps a task from being started, in the order in which it is looked at."""
+
+    ERROR = "error"  # its entry, or one that it depends on, cannot be relied on
+    RUNNING = "running"  # it has an open run
+    MARKED = "marked"  # its box says so
+    ENDED = "ended"  # its last run is final
+    DEPENDS = "depends"
+    OVERLAPS = "overlaps"  # an open run may touch the same paths
+
+
 @dataclass(frozen=True)
 class Eligibility:
-    """Whether a task may be started now, why, and which tasks stand in its way."""
+    """Whether a task may be started now, why, and which tasks stand in its way.
+
+    ``bar`` is the rule that keeps it, None for an eligible one; ``ended`` how its last run ended,
+    where that keeps it.
+    """
 
     task: Task
     eligible: bool
     reason: str
     blocking: tuple[str, ...] = ()
+    bar: Bar | None = None
+    ended: CloseOutcome | None = None
 
 
 @dataclass(frozen=True)
@@ -109,11 +127,12 @@ def eligible(
 
 
 def _judge(task: Task, facts: _Facts) -> Eligibility:
-    for rule in (_in_quarantine, _running, _marked, _ended, _waits_for_others, _overlaps):
+    for bar, rule in _RULES:
         refusal = rule(task, facts)
         if refusal:
             reason, blocking = refusal
-            return Eligibility(task, False, reason, blocking)
+            last = facts.closed.get(task.id) if bar is Bar.ENDED else None
+            return Eligibility(task, False, reason, blocking, bar, last.outcome if last else None)
     return Eligibility(task, True, "may be started")
 
 
@@ -192,3 +211,13 @@ def _meets(scope: Sequence[str], run: OpenRun) -> bool:
     if not scope or not run.scope:
         return True
     return any(globs.may_overlap(mine, theirs) for mine in scope for theirs in run.scope)
+
+
+_RULES: tuple[tuple[Bar, Callable[[Task, _Facts], _Refusal]], ...] = (
+    (Bar.ERROR, _in_quarantine),
+    (Bar.RUNNING, _running),
+    (Bar.MARKED, _marked),
+    (Bar.ENDED, _ended),
+    (Bar.DEPENDS, _waits_for_others),
+    (Bar.OVERLAPS, _overlaps),
+)
