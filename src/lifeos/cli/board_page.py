@@ -8,40 +8,52 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from lifeos.cli.board_command import BACKLOG, BLOCKED, CANCELLED, CEO, DONE, READY
 from lifeos.cli.cells import cell
 from lifeos.cli.moments import ago
 from lifeos.cli.status_page import next_step, run_standing, stopped_line
-from lifeos.model import Frozen, Stage
+from lifeos.core.board import Card, Column
+from lifeos.model import CloseOutcome, Frozen
 
 if TYPE_CHECKING:
-    from lifeos.cli.board_command import BoardData, Card
+    from lifeos.cli.board_command import BoardData
     from lifeos.cli.status_command import StatusData
 
-RUNNING = "running"
-ORDER = (BACKLOG, READY, RUNNING, CEO, BLOCKED, DONE)
+HEADINGS = {
+    Column.WAITS: "BACKLOG",
+    Column.READY: "READY",
+    Column.RUNS: "RUNNING",
+    Column.ASKS: "CEO",
+    Column.BLOCKED: "BLOCKED",
+    Column.DONE: "DONE",
+}
+"""Those that are shown with cards; what was dropped is only counted."""
 MOST = 8
 """Cards that a column shows."""
 _ROOMY = 110  # columns of a terminal in which six stand side by side
+_ENDLESS = 200
 _GAP = "  "
 _TITLE = 48
 
+Lines = tuple[str, str, str]
+"""A card as it is shown: names, title, and what else is to be said."""
+
 
 class Shown(Frozen):
-    """One column as it is shown: its heading, and two or three lines for each card."""
+    """One column as it is shown."""
 
     heading: str
-    cards: tuple[tuple[str, ...], ...] = ()
+    cards: tuple[Lines, ...] = ()
     more: int = 0
 
 
 def page(data: BoardData, status: StatusData, now: float) -> str:
-    """The whole page."""
+    """The whole page. ``now`` in seconds UTC."""
     columns = list(_columns(data, status, now))
-    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else _ENDLESS
+    beside = sys.stdout.isatty() and width >= _ROOMY
     parts = [
         stopped_line(status),
-        _side_by_side(columns, width) if width >= _ROOMY else _stacked(columns, width or 200),
+        _side_by_side(columns, width) if beside else _stacked(columns, width),
         _foot(data, now),
         f"next: {next_step(status)}",
     ]
@@ -49,33 +61,64 @@ def page(data: BoardData, status: StatusData, now: float) -> str:
 
 
 def _columns(data: BoardData, status: StatusData, now: float) -> Iterator[Shown]:
-    """Six columns; what runs is one, with the stage on each card."""
-    named = {column.name: column for column in data.columns}
-    stands = {run.run: run_standing(run, now) for run in status.runs}
-    running = [
-        (card, f"{stage}: {stands[card.run]}") for stage in Stage for card in named[stage].cards
-    ]
-    for name in ORDER:
-        cards = running if name == RUNNING else [(one, one.note) for one in named[name].cards]
-        count = len(cards) if name == RUNNING else named[name].count
-        shown = tuple(_card(card, note) for card, note in cards[:MOST])
+    for column, heading in HEADINGS.items():
+        match column:
+            case Column.DONE:
+                cards = _landed(status)
+            case Column.ASKS:
+                cards = _asked(data)
+            case Column.RUNS:
+                cards = _running(data, status, now)
+            case _:
+                cards = [(_name(card), card.title, card.why) for card in _cards(data, column)]
+        count = len(cards) if column is Column.ASKS else data.counts[column]
+        shown = tuple(cards[:MOST])
         more = count - len(shown) if shown else 0
-        yield Shown(heading=f"{name.upper()} {count}", cards=shown, more=more)
+        yield Shown(heading=f"{heading} {count}", cards=shown, more=more)
 
 
-def _card(card: Card, note: str) -> tuple[str, ...]:
-    name = " ".join(filter(None, (card.item, card.task))) or "(no id yet)"
-    return (name, card.title, note)
+def _cards(data: BoardData, column: Column) -> tuple[Card, ...]:
+    return data.board.lane(column).cards
+
+
+def _name(card: Card) -> str:
+    return card.task or f"line {card.line}"
+
+
+def _running(data: BoardData, status: StatusData, now: float) -> list[Lines]:
+    """By stage, and how each stands in the status."""
+    stands = {run.run: run_standing(run, now) for run in status.runs}
+    return [
+        (_name(card), card.title, f"{card.stage}: {stands.get(card.run, card.why)}")
+        for card in _cards(data, Column.RUNS)
+    ]
+
+
+def _asked(data: BoardData) -> list[Lines]:
+    """The open questions, and the runs that are about to ask one."""
+    titles = {card.item: card.title for card in _cards(data, Column.ASKS) if card.item}
+    asked = [
+        (
+            " ".join(filter(None, (one.item, one.task))),
+            titles.get(one.item, one.question),
+            f"{one.kind} (answered)" if one.answered else one.kind.value,
+        )
+        for one in data.waiting
+    ]
+    about_to = [card for card in _cards(data, Column.ASKS) if not card.item]
+    return asked + [(_name(card), card.title, "about to ask") for card in about_to]
+
+
+def _landed(status: StatusData) -> list[Lines]:
+    """Those that landed last."""
+    landed = (run for run in status.ended if run.outcome is CloseOutcome.PASS)
+    return [(run.task, run.title, f"landed {run.landed[:12]}") for run in landed]
 
 
 def _side_by_side(columns: list[Shown], width: int) -> str:
     each = (width - len(_GAP) * (len(columns) - 1)) // len(columns)
-    lines = [_lines(column, each) for column in columns]
-    rows = [
-        _GAP.join(part.ljust(each) for part in row).rstrip()
-        for row in zip_longest(*lines, fillvalue="")
-    ]
-    return "\n".join(rows)
+    rows = zip_longest(*(_lines(column, each) for column in columns), fillvalue="")
+    return "\n".join(_GAP.join(part.ljust(each) for part in row).rstrip() for row in rows)
 
 
 def _lines(column: Shown, width: int) -> list[str]:
@@ -83,9 +126,7 @@ def _lines(column: Shown, width: int) -> list[str]:
     for name, title, note in column.cards:
         found += [cell(name, width), f" {cell(title, width - 1)}"]
         found += [f" {cell(note, width - 1)}", ""] if note else [""]
-    if column.more:
-        found.append(f"and {column.more} more")
-    return found
+    return [*found, f"and {column.more} more"] if column.more else found
 
 
 def _stacked(columns: list[Shown], width: int) -> str:
@@ -104,8 +145,8 @@ def _stacked(columns: list[Shown], width: int) -> str:
 
 
 def _foot(data: BoardData, now: float) -> str:
-    cancelled = next(column.count for column in data.columns if column.name == CANCELLED)
-    dropped = f"; {cancelled} cancelled" if cancelled else ""
+    count = data.counts[Column.DROPPED]
+    dropped = f"; {count} cancelled or rejected" if count else ""
     if data.ledger is None:
         return f"{data.branch} at {data.main[:12]}; no ledger yet{dropped}"
     noun = "transition" if data.transitions == 1 else "transitions"

@@ -48,13 +48,13 @@ def asked(tmp_path: Path) -> Project:
 
 
 def board(scene: Project) -> dict[str, list[str]]:
-    """The tasks and questions of each column that has any."""
+    """The tasks of each column that has any."""
     data = scene.cli("board", "--json").data
-    return {
-        one["name"]: [card["item"] or card["task"] for card in one["cards"]]
-        for one in data["columns"]
-        if one["count"]
+    lanes = {
+        one["column"]: [card["task"] for card in one["cards"]] for one in data["board"]["lanes"]
     }
+    assert data["counts"] == {column: len(cards) for column, cards in lanes.items()}
+    return {column: cards for column, cards in lanes.items() if cards}
 
 
 # --- what stands where --------------------------------------------------------------------------
@@ -65,41 +65,42 @@ def test_every_task_stands_in_one_column(first: Project) -> None:
     text = (first.folder / "BACKLOG.md").read_text(encoding="utf-8")
     first.commit({"BACKLOG.md": text + MORE})
     assert board(first) == {
-        "backlog": ["LO-bbbbbb"],
+        "waits": ["LO-bbbbbb"],
         "ready": [TASK, "LO-ffffff"],
         "blocked": ["LO-eeeeee"],
-        "done": [],
-        "cancelled": ["LO-dddddd"],
+        "done": ["LO-cccccc"],
+        "dropped": ["LO-dddddd"],
     }
     said = first.cli("board").out
     for line in ("BACKLOG 1", "READY 2", "RUNNING 0", "CEO 0", "BLOCKED 1", "DONE 1"):
         assert f"{line}\n" in said
     assert "waits for LO-aaaaaa" in said
-    assert "no ledger yet; 1 cancelled" in said
+    assert "no ledger yet; 1 cancelled or rejected" in said
 
 
 def test_it_says_what_the_status_says(asked: Project) -> None:
     """The same questions, the same commits; what was answered lands, and is done."""
     status = asked.cli("status", "--json").data
     item = asked.item()
-    assert board(asked) == {"ceo": [item.id]}
+    assert board(asked) == {"asks": [TASK]}
     data = asked.cli("board", "--json").data
-    for name in ("main", "ledger", "transitions", "at", "branch"):
+    for name in ("main", "ledger", "transitions", "at", "branch", "waiting"):
         assert data[name] == status[name]
-    assert asked.cli("board").out.endswith(f"next: lifeos queue show {item.id}\n")
+    said = asked.cli("board").out
+    assert f"CEO 1\n  {item.id} {TASK}  Say hello in the guide  stage_review\n" in said
+    assert said.endswith(f"next: lifeos queue show {item.id}\n")
     asked.cli("approve", TASK)
-    assert "stage_review answered" in asked.cli("board").out
+    assert "stage_review (answered)" in asked.cli("board").out
     asked.tick()
     assert board(asked) == {"done": [TASK]}
-    counts = [one["count"] for one in asked.cli("board", "--json").data["columns"]]
-    assert sum(counts) == 1
+    assert f"DONE 1\n  {TASK}  Say hello in the guide  landed " in asked.cli("board").out
 
 
 def test_what_a_person_refused_is_no_longer_in_the_queue(asked: Project) -> None:
-    """Its task is marked as cancelled, and stands there."""
+    """It is dropped, and neither asks nor waits for anybody."""
     asked.cli("reject", TASK, "-m", "not now")
     asked.tick()
-    assert board(asked) == {"cancelled": [TASK]}
+    assert board(asked) == {"dropped": [TASK]}
 
 
 def test_the_kill_switch_stands_above_everything(first: Project) -> None:
