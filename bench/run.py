@@ -17,6 +17,7 @@ from pathlib import Path
 import rows_agent
 import rows_ledger
 import rows_matrix
+import rows_past
 import rows_remote
 import rows_scale
 import rows_start
@@ -34,9 +35,10 @@ ROWS: Mapping[str, Callable[[Scene, Peers], list[Row]]] = {
     "agent": lambda place, _peers: rows_agent.rows(place),
     "remote": lambda place, _peers: rows_remote.rows(place),
     "matrix": lambda place, _peers: rows_matrix.rows(place),
+    "past": lambda place, _peers: rows_past.rows(place),
     "scale": lambda place, _peers: rows_scale.rows(place),
 }
-PAGE_ROWS = ("start", "ledger", "work", "agent", "remote", "matrix")
+PAGE_ROWS = ("start", "ledger", "work", "agent", "remote", "matrix", "past")
 
 
 def main() -> int:

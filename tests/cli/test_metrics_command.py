@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,26 @@ def test_months_are_one_line_each(done: Scene) -> None:
     first = done.git("log", "--format=%cs", "-1", "lifeos/ledger")
     assert len(re.findall(rf"^{first}  +1  ", said, re.MULTILINE)) == 3
     assert said.count("FROM") == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--since", "999999w"),
+        ("--until", "9999-12-31"),
+        ("--since", "0001-01-01", "--until", "9999-12-31", "--by", "week"),
+        ("--since", "3000d", "--until", "2000d"),
+        ("--until", "0001-01-01"),
+    ],
+)
+def test_a_window_is_as_long_as_anything_is_known(done: Scene, options: tuple[str, ...]) -> None:
+    """It does not end after now, and weeks before the ledger began are not shown."""
+    data = lifeos(done.folder, "metrics", "--json", *options).data("metrics")
+    window = data["window"]
+    assert 0 <= window["since"] < window["until"] <= time.time() + 1
+    if "--by" in options:
+        assert data["periods"][0]["since"] > window["since"]
+        assert lifeos(done.folder, "metrics", *options).out.count("2025-01") >= 1
 
 
 @pytest.mark.parametrize(

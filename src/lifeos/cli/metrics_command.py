@@ -9,7 +9,6 @@ import typer
 
 from lifeos.cli.at import At, ledger_at
 from lifeos.cli.frame import Json, frame_of, progress, show, show_json
-from lifeos.core.metrics.limits import Kept, held_against, read_limit
 from lifeos.core.metrics.measure import (
     Period,
     begin_of,
@@ -17,7 +16,7 @@ from lifeos.core.metrics.measure import (
     measure,
     periods,
 )
-from lifeos.core.metrics.values import Metric, Window
+from lifeos.core.metrics.values import Kept, Window
 from lifeos.core.when import minute, when
 from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
@@ -107,9 +106,13 @@ def command(
 def _window(
     chronicle: Chronicle, since: str, until: str, by: Period | None, *, now: int
 ) -> tuple[int, int]:
-    """The window asked for. Lengths of time count back from its end, or from now for its end."""
+    """The window asked for. Lengths of time count back from its end, or from now for its end.
+
+    It ends now at the latest: nothing is known of later, and what is compared is as long.
+    """
     # A transition of this very second is in it, and so is one by a clock ahead of this one.
-    end = when(until, now) if until else max(now, chronicle.at) + 1
+    latest = max(now, chronicle.at) + 1
+    end = max(1, min(when(until, now), latest)) if until else latest
     if since == BEGIN:
         begin = min(begin_of(chronicle), end - 1)
     elif since:
@@ -118,6 +121,7 @@ def _window(
         begin = earlier(end - 1, by, SHOWN - 1)
     else:
         begin = end - DAYS * _DAY
+    begin = max(0, begin)
     if begin >= end:
         raise UsageError(
             f"the window ends before it begins: from {minute(begin)} to {minute(end)} UTC",
@@ -129,9 +133,9 @@ def _window(
 def _measured(
     chronicle: Chronicle, begin: int, end: int, by: Period | None, *, every: bool
 ) -> MetricsData:
-    before = None
-    if end > begin > begin_of(chronicle):
-        before = measure(chronicle, 2 * begin - end, begin, every=every)
+    first, before = begin_of(chronicle), None
+    if end > begin > first:
+        before = measure(chronicle, max(0, 2 * begin - end), begin, every=every)
     return MetricsData(
         ledger=chronicle.tip,
         transitions=chronicle.seq,
@@ -140,7 +144,7 @@ def _measured(
         before=before,
         periods=tuple(
             measure(chronicle, *part, every=every)
-            for part in (periods(begin, end, by) if by else ())
+            for part in (periods(max(begin, first), end, by) if by else ())
         ),
     )
 
@@ -150,6 +154,8 @@ def _limits(
 ) -> tuple[Kept, ...]:
     if not under and not over:
         return ()
+    from lifeos.core.metrics.limits import held_against, read_limit
+
     full = measure(chronicle, window.since, window.until, every=True)
     limits = [read_limit(text, full, lowest=True) for text in under]
     limits += [read_limit(text, full, lowest=False) for text in over]
@@ -164,6 +170,3 @@ def _judged(limits: tuple[Kept, ...]) -> Exit:
         if not limit.kept:
             progress(told(limit))
     return Exit.FAILED if any(limit.kept is False for limit in limits) else Exit.OK
-
-
-__all__ = ["Metric", "MetricsData", "command"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import table
 from lifeos.cli.moments import span
-from lifeos.core.metrics.values import Better, Measured, Metric, Unit, Window
+from lifeos.core.metrics.values import Better, Kept, Measured, Metric, Unit, Window
 from lifeos.core.spend import dollars
 from lifeos.core.when import day, minute
 from lifeos.errors import UsageError
@@ -16,7 +16,6 @@ from lifeos.errors import UsageError
 if TYPE_CHECKING:
     from lifeos.cli.metrics_command import MetricsData
     from lifeos.core.chronicle import Chronicle, QuestionPast, RunPast
-    from lifeos.core.metrics.limits import Kept
 
 NOTHING = "-"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))

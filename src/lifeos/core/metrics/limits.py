@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 
-from lifeos.core.metrics.values import Measured, Metric, Unit, Window
+from lifeos.core.metrics.values import Kept, Measured, Metric, Unit, Window
 from lifeos.core.policy.loop import Budgets
 from lifeos.core.table import REVIEWS
 from lifeos.core.when import length
@@ -44,17 +44,6 @@ class Limit(Frozen):
     unit: Unit
     bound: float
     lowest: bool
-
-
-class Kept(Frozen):
-    """A limit, and the value that it was held against; ``kept`` None: nothing to measure."""
-
-    name: str
-    unit: Unit
-    bound: float
-    lowest: bool
-    value: float | None
-    kept: bool | None
 
 
 def read_limit(text: str, window: Window, *, lowest: bool) -> Limit:

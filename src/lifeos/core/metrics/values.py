@@ -86,6 +86,17 @@ class Window(Frozen):
     metrics: tuple[Metric, ...] = ()
 
 
+class Kept(Frozen):
+    """A limit, and the value that it was held against; ``kept`` None: nothing to measure."""
+
+    name: str
+    unit: Unit
+    bound: float
+    lowest: bool
+    value: float | None
+    kept: bool | None
+
+
 class Tally(NamedTuple):
     """What one run, or one question, adds to the numerator and to the denominator."""
 
