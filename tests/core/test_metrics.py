@@ -214,6 +214,24 @@ def test_an_answer_by_a_person_counts_whatever_it_was_and_whatever_was_asked() -
             assert named(window, "escalations").numerator == (not planned), kind
 
 
+def test_what_ran_out_of_time_was_answered_by_nobody() -> None:
+    """No person had a say, so it counts for nobody's attention."""
+    expired = question(ItemKind.STAGE_REVIEW, MONDAY, Decision.REJECT, after=5, who="expiry")
+    window = week(past([run("R-1", "T", MONDAY, 1, questions=(expired,))]))
+    assert named(window, "without_ceo").numerator == 1
+    assert named(window, "approval_latency").denominator == 0
+
+
+def test_ten_seconds_are_not_under_ten() -> None:
+    """Nine are."""
+    asked = tuple(
+        question(kind, MONDAY, Decision.APPROVE, after=after)
+        for kind, after in ((ItemKind.WAIVER, 9), (ItemKind.BUDGET, 10))
+    )
+    found = named(week(past([run("R-1", "T", MONDAY, 1, questions=asked)])), "hasty_approvals")
+    assert (found.numerator, found.items) == (1, (asked[0].item,))
+
+
 def test_a_question_about_the_rules_belongs_to_no_run() -> None:
     """It counts as an answer, and against no run."""
     asked = question(ItemKind.GOVERNANCE, MONDAY, Decision.APPROVE, after=60)

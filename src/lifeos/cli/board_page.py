@@ -32,7 +32,7 @@ MOST = 8
 _ROOMY = 110  # columns of a terminal in which six stand side by side
 _ENDLESS = 200
 _GAP = "  "
-_TITLE = 48
+_TITLE, _LEAST, _NOTE = 48, 16, 32
 
 Lines = tuple[str, str, str]
 """A card as it is shown: names, title, and what else is to be said."""
@@ -132,7 +132,8 @@ def _lines(column: Shown, width: int) -> list[str]:
 def _stacked(columns: list[Shown], width: int) -> str:
     cards = [card for column in columns for card in column.cards]
     names = max((len(card[0]) for card in cards), default=0)
-    titles = min(_TITLE, max((len(card[1]) for card in cards), default=0))
+    longest = max((len(card[1]) for card in cards), default=0)
+    titles = max(_LEAST, min(_TITLE, longest, width - names - _NOTE))
     blocks = []
     for column in columns:
         lines = [column.heading]
