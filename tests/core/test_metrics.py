@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
 from itertools import pairwise
 
 import pytest
 
-from lifeos.core.chronicle import Chronicle, chronicle_of
+from lifeos.core.chronicle import Chronicle
 from lifeos.core.metrics.limits import held_against, read_limit
 from lifeos.core.metrics.measure import (
     Period,
     after,
-    begin_of,
     earlier,
     measure,
     periods,
     start_of,
 )
 from lifeos.core.metrics.values import Better, Metric, Unit, Window, median
-from lifeos.core.records import AnyRecord
 from lifeos.errors import UsageError
-from lifeos.model import Action, CloseOutcome, Decision, FailureClass, ItemKind, Stage, Usage
+from lifeos.model import (
+    Action,
+    CloseOutcome,
+    Decision,
+    FailureClass,
+    ItemKind,
+    Stage,
+    Usage,
+)
 from pasts import DAY, EXAMPLE, HOUR, MONDAY, WEEK, attempt, check, past, question, run
-from simulation import World
 
-SEEDS = range(16)
 NAMES = (
     *("without_ceo", "escalations", "time_to_close", "review_rejections", "flakes", "waivers"),
     *("cost_per_landed", "tokens_per_landed", "attempts_per_task", "bypasses", "budget_overruns"),
@@ -396,68 +399,6 @@ def test_a_window_is_cut_without_a_gap() -> None:
     marks = ("2026-01-30", "2026-02-01", "2026-03-01", "2026-03-02")
     assert cut == [(at(one), at(two)) for one, two in pairwise(marks)]
     assert list(periods(5, 5, Period.WEEK)) == []
-
-
-# --- in any world -------------------------------------------------------------------------------
-
-_BY_TASK = {"cost_per_landed", "tokens_per_landed", "attempts_per_task"}
-
-
-@cache
-def lived(seed: int) -> tuple[tuple[str, AnyRecord], ...]:
-    """The ledger of one world, each transition with a commit of its own."""
-    world = World(seed)
-    world.live(ticks=20)
-    return tuple((f"{number:040x}", record) for number, record in enumerate(world.records, 1))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_months_come_to_the_whole(seed: int) -> None:
-    """Each run is in one of them, each question too; only tasks may be in several."""
-    chronicle = chronicle_of(lived(seed))
-    since, until = begin_of(chronicle), chronicle.at + 1
-    whole = measure(chronicle, since, until, every=True)
-    for by in Period:
-        cut = [measure(chronicle, *one, every=True) for one in periods(since, until, by)]
-        assert sum(len(one.closed) for one in cut) == len(whole.closed)
-        assert sum(one.landed for one in cut) == whole.landed
-        for metric in whole.metrics:
-            same = [named(one, metric.name) for one in cut]
-            assert sum(one.numerator for one in same) == pytest.approx(metric.numerator)
-            of = sum(one.denominator for one in same)
-            if metric.name in _BY_TASK:
-                assert of >= metric.denominator
-            else:
-                assert of == metric.denominator, metric.name
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_numbers_hang_together(seed: int) -> None:
-    """Shares are shares; who is counted closed in the window or was asked in it."""
-    chronicle = chronicle_of(lived(seed))
-    window = measure(chronicle, 0, chronicle.at + 1, every=True)
-    known = {one.id for one in chronicle.runs}
-    for metric in window.metrics:
-        for one in (metric, *metric.parts):
-            assert (one.value is None) == (one.denominator == 0)
-            assert set(one.runs) <= known
-            if metric.unit is Unit.SHARE:
-                assert 0 <= one.numerator <= one.denominator
-        if not metric.items:
-            assert set(metric.runs) <= set(window.closed)
-    assert Window.model_validate_json(window.model_dump_json()) == window
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_what_is_continued_gives_the_same_numbers(seed: int) -> None:
-    """Kept at any point and gone on with, as if all had been read at once."""
-    pairs = lived(seed)
-    for cut in (1, len(pairs) // 2, len(pairs) - 1):
-        kept = chronicle_of(pairs[cut:], chronicle_of(pairs[:cut]))
-        until = kept.at + 1
-        assert measure(kept, 0, until, every=True) == measure(
-            chronicle_of(pairs), 0, until, every=True
-        )
 
 
 # --- limits -------------------------------------------------------------------------------------
