@@ -26,7 +26,13 @@ from command_line import TASK, Project, asking, fresh, project
 from lifeos.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
+PAGES = sorted(
+    [
+        *(ROOT / "README.md", ROOT / "docs" / "reference" / "metrics.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
+)
 OTHERS = {"tutorial.md": "tests/test_docs.py does what it says, from its first line to its last"}
 """Pages whose blocks are run elsewhere, by file name."""
 
