@@ -95,6 +95,35 @@ each counts. Nothing in the tests is timed. Compared with: {compared}.
 {notes}{_missed(rows)}"""
 
 
+def merged(text: str, rows: Sequence[Row], load: str) -> str:
+    """The document with these rows put in the place of theirs, or at the end; all else stays.
+
+    Only rows that promise nothing: what is reached, and what stands in the way of it, is measured
+    together.
+    """
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    for row in rows:
+        assert row.reached is None, f"{row.what} is compared: measure all, with --write alone"
+        line = f"| {row.what} | {row.must} | {row.measured} | {row.verdict} |"
+        text = _put(text, f"| {row.what} |", line, "| ")
+        note = f"- **{row.what}**: {row.note} Measured on {day}, load {load}."
+        text = _put(text, f"- **{row.what}**", note, "- **")
+    return text
+
+
+def _put(text: str, begin: str, line: str, like: str) -> str:
+    """The line in the place of the one that begins so; else after the last of its list."""
+    lines = text.split("\n")
+    places = [number for number, one in enumerate(lines) if one.startswith(begin)]
+    if places:
+        lines[places[0]] = line
+        return "\n".join(lines)
+    first = next(number for number, one in enumerate(lines) if one.startswith(like))
+    end = next(n for n, one in enumerate(lines) if n > first and not one.startswith(like))
+    lines.insert(end, line)
+    return "\n".join(lines)
+
+
 def _missed(rows: Sequence[Row]) -> str:
     lines = [
         f"- **{row.what}**: {why}\n"

@@ -3,7 +3,8 @@
 --quick            a minute in CI: that it works, no figures to rely on
 --install-peers    install the tools to compare with, then stop
 --write            everything, and write docs/reference/cost.md
---rows NAME        only these, and printed only; `scale` are the pieces of docs/reference/scale.md
+--rows NAME        only these; `scale` are the pieces of docs/reference/scale.md
+--rows NAME --write  only these, where nothing is compared, and put them into the page
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import rows_remote
 import rows_scale
 import rows_start
 import rows_work
-from page import Row, machine, page, table
+from page import Row, machine, merged, page, table
 from peers import Peers, default_folder, find, install
 from scene import FULL, QUICK, Scene, say, scene
 
@@ -63,7 +64,9 @@ def main() -> int:
             print(f"- {row.what}: {row.note}")
     print("compared with: " + "; ".join(named))
     if arguments.write:
-        PAGE.write_text(page(rows, named, load), encoding="utf-8")
+        old = PAGE.read_text(encoding="utf-8")
+        new = merged(old, rows, load) if arguments.rows else page(rows, named, load)
+        PAGE.write_text(new, encoding="utf-8")
         say(f"wrote {PAGE}")
     return 0
 
@@ -76,14 +79,14 @@ def measure(place: Scene, peers: Peers, only: str = "") -> list[Row]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="small, and without peers")
-    parser.add_argument("--rows", choices=ROWS, default="", help="only these, not written")
+    parser.add_argument("--rows", choices=ROWS, default="", help="only these")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     parser.add_argument("--install-peers", action="store_true", help="install what is compared")
     parser.add_argument("--peers", type=Path, help="the folder that they are in")
     parser.add_argument("--keep", type=Path, help="a folder to work in, kept and used again")
     arguments = parser.parse_args()
-    if arguments.write and (arguments.quick or arguments.rows):
-        parser.error("--write writes the whole page, from full measurements")
+    if arguments.write and (arguments.quick or arguments.rows == "scale"):
+        parser.error("--write writes the page, from full measurements of what stands in it")
     return arguments
 
 

@@ -58,14 +58,17 @@ def _numbers(data: MetricsData, *, every: bool) -> str:
     for metric in data.window.metrics:
         former = _same(data.before, metric.name)
         rows.append(_row(metric.name, metric, metric, former))
+        olds = {one.name: one for one in former.parts} if former else {}
         for part in metric.parts if every or metric.name in _ALWAYS else ():
-            old = (
-                next((one for one in former.parts if one.name == part.name), None)
-                if former
-                else None
-            )
-            rows.append(_row(f"  {part.name}", part, metric, old))
-    return table(("NUMBER", "NOW", "BEFORE", "TREND", "COUNTED"), rows)
+            rows.append(_row(f"  {part.name}", part, metric, olds.get(part.name)))
+    headings = ("NUMBER", "NOW", "BEFORE", "TREND", "COUNTED")
+    if data.before is None:  # there is nothing to compare with
+        return table(_without_trend(headings), [_without_trend(row) for row in rows])
+    return table(headings, rows)
+
+
+def _without_trend(row: tuple[str, ...]) -> tuple[str, ...]:
+    return (*row[:2], *row[4:])
 
 
 def _same(window: Window | None, name: str) -> Metric | None:
