@@ -20,7 +20,7 @@ ROUNDS = 5  # of each command; the best one counts
 
 def rows(scene: Scene) -> list[Row]:
     """Every row, at each length."""
-    return list(_metrics(scene))
+    return [*_metrics(scene), _report(scene)]
 
 
 def lengths(scene: Scene) -> Sequence[int]:
@@ -50,6 +50,24 @@ def _metrics(scene: Scene) -> Iterator[Row]:
         f" first look at all reads the ledger: {', '.join(ms(one) for one in first.values())}, and"
         f" keeps {', '.join(_kilobytes(one) for one in sizes.values())}"
         f" ({sizes[count] / length_near(count):.0f} bytes a transition).",
+    )
+
+
+def _report(scene: Scene) -> Row:
+    """The page, after ``_metrics``: what happened to each run is kept by then."""
+    spent, sizes = {}, {}
+    for count in lengths(scene):
+        folder = scene.ledger(count)
+        target = folder / ".git" / "lifeos" / "report.html"
+        spent[count] = commands({"": (folder, (console_script(), "report"))}, ROUNDS)[""]
+        sizes[count] = target.stat().st_size
+    return Row(
+        f"`report`, {_names(spent)} transitions",
+        NOT_PROMISED,
+        ", ".join(ms(one) for one in spent.values()),
+        None,
+        "the installed command writes its page: half a year of trends, and the last 50 runs with"
+        f" their packets ({', '.join(_kilobytes(one) for one in sizes.values())})",
     )
 
 

@@ -41,6 +41,7 @@ LAYERS = {
     "lifeos.strict_yaml": 2,
     "lifeos.tick.*": 3,
     "lifeos.cli.*": 4,
+    "lifeos.report.*": 4,
     "lifeos.__main__": 4,
 }
 

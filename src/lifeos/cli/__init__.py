@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "metrics": "Whether it needs the CEO less, and at what price.",
     "log": "The story of the project, one line a transition.",
     "show": "One run, task, item or attempt in detail.",
+    "report": "All of it on one page, for a browser, a phone or a job summary.",
     "verify": "Replay the ledger and check what it claims.",
     "validate": "Check the files: governance and backlog.",
     "doctor": "Check the surroundings: git, sandbox, identity, models.",

@@ -19,10 +19,13 @@ from lifeos.errors import LifeosError
 from lifeos.model import CloseOutcome
 
 if TYPE_CHECKING:
+    from lifeos.cli.here import Here
     from lifeos.cli.status_command import StatusData
     from lifeos.core.cisummary import Summary
     from lifeos.store.repo import Repo
     from lifeos.tick.report import Report
+
+_LAST_RUNS = 10
 
 
 class Page:
@@ -92,16 +95,28 @@ def _say(*lines: str) -> None:
 def _summarise(
     target: str, repo: Repo, part: str, did: Sequence[str], refused: Sequence[str]
 ) -> None:
-    """Append the summary of a job to its file."""
+    """Append the summary of a job to its file; that of the last one looks back, too."""
     from lifeos.cli.here import look_at
     from lifeos.cli.status_command import status_data
-    from lifeos.core.cisummary import page
+    from lifeos.core.cisummary import LIMIT, page
 
-    summary = _summary(part, status_data(look_at(repo)), did, refused)
-    text = page(summary).encode("utf-8", "replace")
+    here = look_at(repo)
+    text = page(_summary(part, status_data(here), did, refused)).encode("utf-8", "replace")
+    if part == "collect":
+        text += _looking_back(here, LIMIT - len(text))
     descriptor = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open(descriptor, "ab") as file:  # noqa: PTH123  (a descriptor)
         file.write(text)
+
+
+def _looking_back(here: Here, room: int) -> bytes:
+    """The report's part about what was, in at most so many bytes."""
+    from lifeos.cli.reported import source_of
+    from lifeos.core.report.page import looking_back
+    from lifeos.core.report.tell import report
+
+    data = report(source_of(here, "", "", _LAST_RUNS))
+    return looking_back(data, room).encode("utf-8", "replace")
 
 
 def _summary(part: str, status: StatusData, did: Sequence[str], refused: Sequence[str]) -> Summary:

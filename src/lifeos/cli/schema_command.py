@@ -27,6 +27,7 @@ OUTPUTS = {
     "show-item": "passage:ItemData",
     "show-transition": "log_command:Transition",
     "artifact": "show_command:ArtifactData",
+    "report": "report_command:ReportData",
     "verify": "verify_command:VerifyData",
     "validate": "validate_command:ValidateData",
     "doctor": "doctor_command:DoctorData",

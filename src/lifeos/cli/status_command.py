@@ -175,7 +175,7 @@ def status_data(here: Here) -> StatusData:
         waiting=_questions(here),
         runs=tuple(_running(run) for run in snapshot.runs.values()) if snapshot else (),
         ended=tuple(_ended(ledger)) if ledger else (),
-        stopped=_stops(here),
+        stopped=stops(here),
         spend=_spend(here),
         rules=_rules(here),
         uncommitted=uncommitted(here),
@@ -244,11 +244,11 @@ def _running(run: Run) -> Running:
         estimated=run.usage.estimated,
         item=run.item,
         wake=run.wake,
-        cut_off=_cut_off(run),
+        cut_off=cut_off(run),
     )
 
 
-def _cut_off(run: Run) -> bool:
+def cut_off(run: Run) -> bool:
     """Whether the worker of the attempt under way is provably gone."""
     if run.claim is None:
         return False
@@ -279,7 +279,7 @@ def _ended(ledger: Ledger) -> Iterator[EndedRun]:
         )
 
 
-def _stops(here: Here) -> tuple[str, ...]:
+def stops(here: Here) -> tuple[str, ...]:
     """Where the kill switch is set: "main", "ledger", or the path of its file."""
     from lifeos.cli.switch import is_set, stop_files
     from lifeos.tick.reading import STOP

@@ -1,0 +1,76 @@
+"""Pictures of the report, to be looked at: python tests/report/pictures.py FOLDER [PAGE.html]
+
+On a phone and a desk, light and dark, folded and with the first runs unfolded. Without a page it is
+the made-up past of ``report_scene``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from browser import Browser, browser
+from lifeos.core.report.tell import report
+from lifeos.report.html import page
+from report_scene import source
+
+SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+TALLEST = 6000  # pixels of one picture
+UNFOLD = "[...document.querySelectorAll('details.run')].slice(0, 5).forEach(one => one.open = true)"
+
+
+def take(chromium: Browser, address: str, folder: Path) -> None:
+    """All pictures of one page."""
+    for size, (width, height) in SIZES.items():
+        for scheme in ("light", "dark"):
+            shown = chromium.open(address, width=width)
+            shown.see(prefers_color_scheme=scheme)
+            name = f"{size}-{scheme}"
+            (folder / f"{name}.png").write_bytes(shown.picture())
+            tall = min(shown.ask("document.documentElement.scrollHeight"), TALLEST)
+            clip = {"x": 0, "y": 0, "width": width, "height": max(tall, height)}
+            (folder / f"{name}-whole.png").write_bytes(shown.picture(whole=True, clip=clip))
+            shown.ask(UNFOLD)
+            top = shown.ask("document.getElementById('runs').offsetTop")
+            clip |= {"y": top, "height": 3200}
+            (folder / f"{name}-runs.png").write_bytes(shown.picture(whole=True, clip=clip))
+
+
+def take_for_docs(chromium: Browser, address: str, folder: Path) -> None:
+    """The two that docs/images has: the top of it at three quarters, and the numbers on a phone."""
+    shown = chromium.open(address)
+    shown.see(prefers_color_scheme="light")
+    until = shown.ask("document.getElementById('board').offsetTop")
+    clip = {"x": 0, "y": 0, "width": 1280, "height": until, "scale": 0.75}
+    (folder / "report-desktop.png").write_bytes(shown.picture(whole=True, clip=clip))
+    shown = chromium.open(address, width=390)
+    shown.see(prefers_color_scheme="dark")
+    shown.ask(
+        "window.scrollTo({top: document.getElementById('numbers').offsetTop, behavior: 'instant'})"
+    )
+    (folder / "report-phone.png").write_bytes(shown.picture())
+
+
+def main() -> int:
+    """Take them."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(sys.argv) > 2:
+        target = Path(sys.argv[2]).resolve()
+    else:
+        target = (folder / "report.html").resolve()
+        target.write_text(page(report(source(120))), encoding="utf-8")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        browser(Path(profile)) as chromium,
+    ):
+        take(chromium, target.as_uri(), folder)
+        take_for_docs(chromium, target.as_uri(), folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
