@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from lifeos.core.answers import QUEUE, AnswerFile, Refusal, answer_path
 from lifeos.core.facts import Answer
-from lifeos.core.pinned import same_address
-from lifeos.core.policy import Approvals, Approver
+from lifeos.core.pinned import approver_of, same_address
+from lifeos.core.policy import Approvals
 from lifeos.core.state import Item
 from lifeos.core.table import ANSWERS, INTRUDED
 from lifeos.model import Decision, Trust
@@ -69,11 +69,7 @@ class Evidence:
 
 def is_approver(approvals: Approvals, email: str) -> bool:
     """Whether this address is an approver's."""
-    return _approver(approvals, email) is not None
-
-
-def _approver(approvals: Approvals, email: str) -> Approver | None:
-    return next((who for who in approvals.approvers if same_address(who.email, email)), None)
+    return approver_of(approvals, email) is not None
 
 
 def judge_answer(
@@ -244,7 +240,7 @@ def _wrong_signature(evidence: Evidence) -> _Reason:
 def _wrong_person(evidence: Evidence, then: Approvals, now: Approvals) -> _Reason:
     """Whoever brought it must be an approver, with the same key, then and now."""
     email = evidence.author
-    before, present = _approver(then, email), _approver(now, email)
+    before, present = approver_of(then, email), approver_of(now, email)
     ask = "let one of the approvers in policies/approvals.yaml answer"
     if present is None:
         if before is not None:

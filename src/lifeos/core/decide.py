@@ -300,12 +300,12 @@ def _endings(snapshot: Snapshot, _facts: Facts, _now: int) -> Iterator[Step]:
 def _gates(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """What must be asked before a run that is ready may go on."""
     for run in snapshot.runs.values():
-        gate = _gate(snapshot, facts, now, run) if awake(run, facts, now) else None
-        if gate is not None:
-            yield Write(record=held(snapshot, facts, now, run, *gate))
+        found = gate(snapshot, facts, now, run) if awake(run, facts, now) else None
+        if found is not None:
+            yield Write(record=held(snapshot, facts, now, run, *found))
 
 
-def _gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKind, str, str] | None:
+def gate(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> tuple[ItemKind, str, str] | None:
     """The kind, rule and question of the gate that this run stands before, if any."""
     if run.commands:
         question = "the task brings commands that no approver put on main; allow them?"

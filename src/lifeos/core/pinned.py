@@ -32,7 +32,7 @@ def somebody_may_answer(then: Approvals, now: Approvals) -> bool:
     `merge` by the same account, as `core/pulls.py` does.
     """
     return any(
-        same_address(before.email, present.email) and _same_key(before, present, now.trust)
+        same_address(before.email, present.email) and same_identity(before, present, now.trust)
         for before in then.approvers
         for present in now.approvers
     )
@@ -44,7 +44,13 @@ def same_address(one: str, other: str) -> bool:
     return first.lower() == second.lower()
 
 
-def _same_key(before: Approver, present: Approver, trust: Trust) -> bool:
+def approver_of(approvals: Approvals, email: str) -> Approver | None:
+    """The approver of this address, or None."""
+    return next((who for who in approvals.approvers if same_address(who.email, email)), None)
+
+
+def same_identity(before: Approver, present: Approver, trust: Trust) -> bool:
+    """Whether both are known by the same, as this trust knows people."""
     match trust:
         case Trust.COMMIT:
             return True

@@ -19,6 +19,8 @@ from lifeos.core.backtest.model import (
     Severity,
     Unknown,
 )
+from lifeos.core.backtest.replay import Replay
+from lifeos.core.backtest.rules import ReplacedBy
 from lifeos.core.policy import Governance
 from lifeos.core.records import AnyRecord
 from lifeos.core.state import Snapshot
@@ -41,19 +43,28 @@ __all__ = [
 def backtest(
     transitions: Iterable[tuple[str, AnyRecord]],
     recorded_sets: Mapping[str, Governance],
-    candidate: Governance,
+    candidate: Governance | ReplacedBy,
     *,
     begun: Snapshot | None = None,
     since: int = 0,
 ) -> BackTest:
-    """What would have differed under ``candidate``.
+    """What would have differed under ``candidate``: a set, or what is made of each recorded one.
 
     ``transitions``: (commit, record), oldest first, from the ledger's first, or those after
     ``begun``. ``recorded_sets`` are the sets that the runs were under, by digest; what a set that
     is not there decided is said to be unknown. ``since``: only runs opened from then on (seconds
-    UTC) are looked at.
+    UTC) are looked at. Raises ``LedgerBroken`` for transitions that are not possible.
     """
-    raise NotImplementedError
+    instead = _always(candidate) if isinstance(candidate, Governance) else candidate
+    replay = Replay(recorded_sets, instead, begun, since)
+    for commit, record in transitions:
+        replay.add(commit, record)
+    return replay.result()
+
+
+def _always(candidate: Governance) -> ReplacedBy:
+    """The candidate in the place of every set."""
+    return lambda _recorded: candidate
 
 
 def summary_lines(found: BackTest) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeos.model import Frozen, Stage
@@ -41,6 +42,7 @@ class Departure(StrEnum):
     PAUSED = "would_have_paused"
     RETRIED = "would_have_been_retried"
     REWORKED = "would_have_been_reworked"
+    TASK_CHANGE = "edited_task_would_have_been_handled_otherwise"
     COUNCIL_SMALLER = "council_would_have_been_smaller"
     COUNCIL_LARGER = "council_would_have_been_larger"
     WAITED_LONGER = "would_have_waited_longer"
@@ -105,6 +107,16 @@ class Fate(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """What would have been otherwise: the rules that decide, as recorded and instead, in words."""
+
+    departure: Departure
+    old: str
+    new: str
+    told: str
 
 
 class Difference(Frozen):
