@@ -21,6 +21,7 @@ from lifeos.core.backtest.model import (
 )
 from lifeos.core.backtest.replay import Replay
 from lifeos.core.backtest.rules import ReplacedBy
+from lifeos.core.backtest.words import summary_lines
 from lifeos.core.policy import Governance
 from lifeos.core.records import AnyRecord
 from lifeos.core.state import Snapshot
@@ -65,8 +66,3 @@ def backtest(
 def _always(candidate: Governance) -> ReplacedBy:
     """The candidate in the place of every set."""
     return lambda _recorded: candidate
-
-
-def summary_lines(found: BackTest) -> tuple[str, ...]:
-    """The back-test in a few lines for a pending file, worst first; plain text, nothing foreign."""
-    raise NotImplementedError
