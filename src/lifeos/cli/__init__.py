@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "log": "The story of the project, one line a transition.",
     "show": "One run, task, item or attempt in detail.",
     "report": "All of it on one page, for a browser, a phone or a job summary.",
+    "backtest": "Say what would have differed under other rules.",
     "verify": "Replay the ledger and check what it claims.",
     "validate": "Check the files: governance and backlog.",
     "doctor": "Check the surroundings: git, sandbox, identity, models.",

@@ -29,6 +29,7 @@ OUTPUTS = {
     "artifact": "show_command:ArtifactData",
     "report": "report_command:ReportData",
     "verify": "verify_command:VerifyData",
+    "backtest": "backtest_command:BackTestData",
     "validate": "validate_command:ValidateData",
     "doctor": "doctor_command:DoctorData",
     "demo": "demo_command:DemoData",

@@ -61,9 +61,9 @@ def command(
         raise UsageError("--work-tree and --commit are two different sources", "give one of them")
     with frame_of(context).repo() as repo:
         if commit:
-            source, files = f"commit {commit}", _committed(repo, commit)
+            source, files = f"commit {commit}", committed(repo, commit)
         elif repo.work_tree is not None:
-            source, files = f"the work tree {repo.work_tree}", _edited(repo.work_tree)
+            source, files = f"the work tree {repo.work_tree}", edited(repo.work_tree)
         else:
             raise UsageError("this repository has no work tree", "lifeos validate --commit REV")
     data = check(source, files)
@@ -153,7 +153,7 @@ def _shown(problem: Problem) -> ProblemData:
     )
 
 
-def _committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
+def committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
     from lifeos.tick.reading import governance_files, read_file
 
     args = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{tree}}")
@@ -169,7 +169,7 @@ def _committed(repo: Repo, rev: str) -> dict[str, bytes | Problem]:
     return files
 
 
-def _edited(root: Path) -> dict[str, bytes | Problem]:
+def edited(root: Path) -> dict[str, bytes | Problem]:
     """The files as they lie there. A link is named, as lifeos would not read it from a commit."""
     from lifeos.core.policy import is_governance
 
@@ -184,11 +184,12 @@ def _edited(root: Path) -> dict[str, bytes | Problem]:
             problem = Problem(Place(name), "is a link, which lifeos does not follow", "copy it")
             found[name] = problem
         elif path.is_file():
-            found[name] = _read(path, name)
+            found[name] = bytes_of(path, name)
     return found
 
 
-def _read(path: Path, name: str) -> bytes | Problem:
+def bytes_of(path: Path, name: str) -> bytes | Problem:
+    """The content of a file, or why it cannot be read."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             return Problem(Place(name), "is larger than 16 MB", "make it smaller")

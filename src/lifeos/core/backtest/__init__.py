@@ -34,6 +34,7 @@ __all__ = [
     "Departure",
     "Difference",
     "Fate",
+    "ReplacedBy",
     "Severity",
     "Unknown",
     "backtest",

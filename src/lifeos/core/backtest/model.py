@@ -188,7 +188,7 @@ class Balance(Frozen):
     What is saved is recorded: answers that would not have been waited for, attempts that would not
     have been made. What is added is not known: ``*_estimate`` is the number of additional questions
     and attempts times what such a one took in this ledger (median wait of a question, mean cost of
-    the stage), None where there was none to go by.
+    the stage), None where nothing is added, or there was nothing to go by.
     """
 
     questions_less: int = 0

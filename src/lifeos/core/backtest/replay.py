@@ -67,7 +67,6 @@ class Replay:
         self._attempts = 0
         self._questions = 0
         self._costs: dict[Stage, list[float]] = {}
-        self._estimated: set[Stage] = set()
         self._waits: list[int] = []
         self._until = 0
 
@@ -111,8 +110,6 @@ class Replay:
         if facts is not None:
             self._attempts += 1
             self._costs.setdefault(record.stage, []).append(facts.usage.cost)
-            if facts.usage.estimated:
-                self._estimated.add(record.stage)
 
     def _resolved(self, before: Snapshot, commit: str, record: Resolved) -> None:
         item = before.items[record.item]
@@ -198,8 +195,9 @@ class Replay:
         sums = [passage.account.sums for passage in passages]
         more: Counter[Stage] = sum((one.attempts_more for one in sums), Counter())
         asked = sum(one.questions_more for one in sums)
-        known = all(stage in self._costs for stage in more)
+        known = bool(more) and all(stage in self._costs for stage in more)
         cost = sum(count * fmean(self._costs[stage]) for stage, count in more.items() if known)
+        wait = round(asked * median(self._waits)) if asked and self._waits else None
         return Balance(
             questions_less=sum(one.questions_less for one in sums),
             waiting_less=sum(one.waiting_less for one in sums),
@@ -208,7 +206,7 @@ class Replay:
             tokens_less=sum(one.usage_less.tokens for one in sums),
             cost_estimated=any(one.usage_less.estimated for one in sums),
             questions_more=asked,
-            waiting_more_estimate=round(asked * median(self._waits)) if self._waits else None,
+            waiting_more_estimate=wait,
             pause_more=sum(one.pause_more for one in sums),
             attempts_more=sum(more.values()),
             cost_more_estimate=round(cost, 6) if known else None,

@@ -32,21 +32,33 @@ class Rules:
 
     def __init__(self, recorded: Mapping[str, Governance], replaced_by: ReplacedBy) -> None:
         """``recorded``: the sets of the ledger, by digest; one that is missing is unknown."""
-        self._recorded = recorded
-        self._instead = {digest: replaced_by(rules) for digest, rules in recorded.items()}
-        self._same = {digest: recorded[digest] == self._instead[digest] for digest in recorded}
+        self._source = recorded
+        self._replaced_by = replaced_by
+        self._recorded: dict[str, Governance] = {}
+        self._instead: dict[str, Governance] = {}
+        self._same: dict[str, bool] = {}
+
+    def _knows(self, digest: str) -> bool:
+        """Whether the set is there; it is asked for once."""
+        if digest not in self._same:
+            found = self._source.get(digest)
+            if found is not None:
+                self._recorded[digest] = found
+                self._instead[digest] = self._replaced_by(found)
+            self._same[digest] = found is not None and found == self._instead[digest]
+        return digest in self._recorded
 
     def recorded(self, digest: str) -> Governance | None:
         """The set of this digest."""
-        return self._recorded.get(digest)
+        return self._recorded[digest] if self._knows(digest) else None
 
     def instead(self, digest: str) -> Governance | None:
         """What would have ruled in its place."""
-        return self._instead.get(digest)
+        return self._instead[digest] if self._knows(digest) else None
 
     def same(self, digest: str) -> bool:
         """Whether nothing stands in its place but itself."""
-        return self._same.get(digest, False)
+        return self._knows(digest) and self._same[digest]
 
     def gate(
         self, snapshot: Snapshot, run: Run, now: int, *, paid: bool, recorded: bool = False
@@ -56,7 +68,7 @@ class Rules:
         ``paid``: its next attempt costs money. Whether main has moved is not asked here.
         """
         sets = self._recorded if recorded else self._instead
-        if run.governance not in sets or snapshot.governance not in sets:
+        if not (self._knows(run.governance) and self._knows(snapshot.governance)):
             return None
         facts = Facts.model_construct(
             main="", sets=sets, paid=frozenset({run.stage}) if paid else frozenset()
@@ -77,7 +89,7 @@ class Rules:
 
         ``adopted`` is the set that was, when it was taken.
         """
-        if not {item.governance, adopted} <= self._recorded.keys():
+        if not (self._knows(item.governance) and self._knows(adopted)):
             return None
         was, then = (sets[item.governance].approvals for sets in (self._recorded, self._instead))
         was_now, now = (sets[adopted] for sets in (self._recorded, self._instead))

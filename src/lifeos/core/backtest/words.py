@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from lifeos.core.backtest.model import BackTest, Balance, Count, Departure, Difference, Severity
 from lifeos.core.spend import dollars
+from lifeos.core.when import day
 
 NAMED = 4
 """Tasks that a line names; the rest are counted."""
@@ -138,8 +138,8 @@ def looked_at(found: BackTest) -> str:
         f"{_number(found.runs, 'run')} ({_number(found.attempts, 'attempt')},"
         f" {_number(found.questions, 'question')})"
     )
-    days = f"from {_day(found.since)} to {_day(found.until)}" if found.since else ""
-    until = days or f"up to {_day(found.until)}"
+    days = f"from {day(found.since)} to {day(found.until)}" if found.since else ""
+    until = days or f"up to {day(found.until)}"
     if found.same == found.runs and not found.differences:
         return f"{looked} {until}: all would have gone the same way."
     return f"{looked} {until}: {found.same} would have gone the same way."
@@ -147,11 +147,31 @@ def looked_at(found: BackTest) -> str:
 
 def count_line(found: BackTest, one: Count) -> str:
     """One departure: how often, of which tasks, and what came of them."""
-    words = _SAID[one.departure][one.count != 1]
+    tasks = named_tasks(one)
+    return f"{one.count} {count_words(found, one)}{f': {tasks}' if tasks else ''}"
+
+
+def count_words(found: BackTest, one: Count) -> str:
+    """What would have been, without how often."""
     of = [each for each in found.differences if each.departure is one.departure]
     about = [*_guarded(one, of), *_fates(one, of), *_conditional(of)]
-    told = f" ({'; '.join(about)})" if about else ""
-    return f"{one.count} {words}{told}{_tasks(one.tasks)}"
+    return _SAID[one.departure][one.count != 1] + (f" ({'; '.join(about)})" if about else "")
+
+
+def named_tasks(one: Count) -> str:
+    """Some of the tasks."""
+    more = f" and {len(one.tasks) - NAMED} more" if len(one.tasks) > NAMED else ""
+    return f"{', '.join(one.tasks[:NAMED])}{more}"
+
+
+def rule_words(found: BackTest, one: Count) -> str:
+    """By which rules: as it was, and instead; the most frequent of them."""
+    pairs = Counter(
+        (each.old, each.new) for each in found.differences if each.departure is one.departure
+    )
+    shown = pairs.most_common(NAMED - 1)
+    texts = [f"{old or 'nothing'} -> {new or 'nothing'}" for (old, new), _ in shown]
+    return "; ".join([*texts, *(["..."] if len(pairs) > len(shown) else [])])
 
 
 def _guarded(one: Count, of: Iterable[Difference]) -> Iterator[str]:
@@ -174,13 +194,6 @@ def _conditional(of: Iterable[Difference]) -> Iterator[str]:
     depends = sum(1 for each in of if each.conditional)
     if depends:
         yield f"{depends} if you say yes before"
-
-
-def _tasks(tasks: tuple[str, ...]) -> str:
-    if not tasks:
-        return ""
-    more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
-    return f": {', '.join(tasks[:NAMED])}{more}"
 
 
 def balance_lines(balance: Balance) -> tuple[str, ...]:
@@ -247,7 +260,3 @@ def _some(count: int, noun: str) -> list[str]:
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
