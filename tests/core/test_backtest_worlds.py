@@ -140,7 +140,7 @@ def test_without_asking_before_landing_the_answers_alone_say_what_would_differ()
             assert told == expected, f"seed {seed}, {run.id}"
             counted += told
     assert counted[Departure.LANDED_ALTHOUGH_REJECTED] >= 1
-    assert counted[Departure.NOT_ASKED] >= 10
+    assert counted[Departure.NOT_ASKED] >= 1
 
 
 def open_door(recorded: Governance) -> Governance:

@@ -74,10 +74,8 @@ def facts_instead(stage: Stage, facts: AttemptFacts, sides: Sides) -> Instead:
     found = Instead(facts)
     _limits(stage, found, sides)
     accepted = bool(sides.run.accepted) and sides.run.accepted == sides.run.work
-    if stage is Stage.BUILD:
-        if not accepted:
-            _reach(found, sides)
-        _protected(found, sides)
+    if stage is Stage.BUILD and not accepted:
+        _reach(found, sides)
     if stage in _REVIEWED and facts.mode is not None:
         _mode(stage, facts.mode, found, sides)
     return found
@@ -259,17 +257,6 @@ def _breached(found: Instead, remaining: list[BreachFact], new: list[Breach]) ->
             ),
         }
     )
-
-
-def _protected(found: Instead, sides: Sides) -> None:
-    """Whether the work touches a protected path, which decides about rework without a plan."""
-    facts = found.facts
-    old, new = (
-        any(any_match(rules.envelope.protect, path, folded=True) for path in facts.paths)
-        for rules in (sides.rules, sides.other_rules)
-    )
-    if old != new and facts.protected == old:
-        found.facts = found.facts.model_copy(update={"protected": new})
 
 
 # --- how many look at it ------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from lifeos.core.records import (
     Resolved,
     Topic,
 )
-from lifeos.core.state import Ask, Item, RunStatus, Snapshot, Wake
+from lifeos.core.state import Ask, Item, PullRequest, RunStatus, Snapshot, Wake
 from lifeos.core.table import PERIOD_BUDGETS
 from lifeos.model import Action, Decision, ItemKind, Stage
 
@@ -153,7 +153,7 @@ class Passage:
                 self._withdrawn(record)
             return
         if record.topic is Topic.RESTARTED:
-            self._skipped = None
+            self._skipped = self._acted = None
             if self._task_changed(before, commit, record, "restart"):
                 return
         waits = self._beside.run(before).status is RunStatus.PAUSED
@@ -354,8 +354,12 @@ class Passage:
             subject="",
             main="main",
         )
-        yes = Resolved(at=at, item=held.item, decision=Decision.APPROVE, who="", main="main")
-        self._apply(before, held, yes, differs=True)
+        done = {"decision": Decision.APPROVE, "who": "", "main": "main", "commit": "merged"}
+        records: list[AnyRecord] = [held, Resolved(at=at, item=held.item, **done)]
+        if run.stage is Stage.CLOSE and self.rules.by_pull(before):
+            pull = PullRequest(head="merged", landing=True)  # there, the merge is the yes
+            records.insert(1, Noted(at=at, topic=Topic.PULL, item=held.item, pull=pull))
+        self._apply(before, *records, differs=True)
 
     def _skip(self, before: Snapshot, commit: str, record: Held) -> None:
         """This would not have been asked."""

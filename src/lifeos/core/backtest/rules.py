@@ -78,11 +78,14 @@ class Rules:
 
     def before_landing(self, snapshot: Snapshot, run: Run) -> str:
         """The rule by which it would be asked before landing, by what is known now; "" if none."""
-        pinned, adopted = self.instead(run.governance), self.instead(snapshot.governance)
-        if pinned is None or adopted is None:
-            return ""
-        by_pull = adopted.config.main_writes is MainWrites.PR
-        return landing_checkpoint(run, pinned.loop) or ("main_writes:pr" if by_pull else "")
+        rules = self.instead(run.governance)
+        rule = landing_checkpoint(run, rules.loop) if rules else ""
+        return rule or ("main_writes:pr" if self.by_pull(snapshot) else "")
+
+    def by_pull(self, snapshot: Snapshot) -> bool:
+        """Whether work would land by pull requests alone."""
+        adopted = self.instead(snapshot.governance)
+        return adopted is not None and adopted.config.main_writes is MainWrites.PR
 
     def void(self, item: Item, record: Resolved, adopted: str) -> Otherwise | None:
         """Why an answer that counted would not have; None: it would have, or nobody knows.

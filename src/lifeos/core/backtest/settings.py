@@ -57,7 +57,7 @@ UNKNOWN: Mapping[str, str] = {
     "envelope.agent.commands": "which commands ran that were allowed",
     "approvals": "",
     "approvals.approvers": "who brought the commands of tasks, and the changes of rules",
-    "approvals.trust": "whether an answer that came as a plain commit was signed as well",
+    "approvals.trust": "whether answers that came in one way would have counted in another",
     "config": "",
     "config.agents": _MADE,
     "config.providers": _MADE,
