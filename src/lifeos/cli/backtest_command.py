@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lifeos.cli.at import At, ledger_at
 from lifeos.cli.candidate import Candidate, candidate_of
 from lifeos.cli.frame import Json, frame_of, show_json
 from lifeos.core.backtest.model import BackTest
@@ -41,6 +42,7 @@ def command(
     since: Annotated[
         str, typer.Option(help="Runs opened from then on: a date, a time, 30d.", metavar="WHEN")
     ] = "",
+    at: At = "",
     details: Annotated[
         bool, typer.Option("--details", help="Each difference, with its place on the ledger.")
     ] = False,
@@ -62,7 +64,7 @@ def command(
 
     begin = when(since, int(time.time())) if since else 0
     with look(frame_of(context)) as here:
-        data = _tried(here, policies, begin, quiet=quiet or json)
+        data = _tried(here, at, policies, begin, quiet=quiet or json)
     if json:
         show_json("backtest", data)
     else:
@@ -72,7 +74,7 @@ def command(
     return Exit.FAILED if fail_on_weaker and data.weaker else Exit.OK
 
 
-def _tried(here: Here, policies: str, since: int, *, quiet: bool) -> BackTestData:
+def _tried(here: Here, at: str, policies: str, since: int, *, quiet: bool) -> BackTestData:
     from lifeos.cli.counting import counting
     from lifeos.tick.tried import tried
 
@@ -80,6 +82,7 @@ def _tried(here: Here, policies: str, since: int, *, quiet: bool) -> BackTestDat
         raise UsageError("there is no ledger here yet", "lifeos init --commit, then lifeos tick")
     here.repo.require_complete()
     candidate = candidate_of(here, policies)
+    ledger = ledger_at(here.ledger, at)
     with counting(quiet=quiet) as watch:
-        found = tried(here.ledger, candidate.rules, since=since, progress=watch)
+        found = tried(ledger, candidate.rules, since=since, progress=watch)
     return BackTestData(candidate=candidate.candidate, weaker=len(found.weaker), found=found)
