@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from command_line import Project
+from command_line import BOB, Project
 from lifeos.cli.backtest_command import BackTestData
 from lifeos.model import Decision
 from loop_scene import begin_scene, changed
@@ -212,3 +212,18 @@ def test_the_data_are_what_their_schema_says(past: Project) -> None:
     assert '"lifeos.backtest/v1"' in said.out
     properties = json.loads(past.cli("schema", "backtest").out)["properties"]["data"]["properties"]
     assert properties.keys() == said.data.keys()
+
+
+def test_who_is_asked_about_rules_sees_what_they_would_have_done(past: Project) -> None:
+    """Somebody who is no approver opens the door: the question says what would have come in."""
+    past.commit({"policies/loop.yaml": loop(past)}, author=BOB, committer=BOB)
+    commit = past.main
+    past.tick()
+    item = past.item()
+    assert item.rule == "governance:unapproved"
+    page = past.at_main(f".lifeos/queue/{item.id}.md")
+    assert "## What would have been otherwise under them" in page
+    assert "1 task that you rejected would have landed by itself: LO-bbbbbb" in page
+    assert f"lifeos backtest --policies {commit[:12]} --details" in page
+    data = past.cli("backtest", "--policies", commit[:12], "--json").data
+    assert departures(data) == LANDED

@@ -35,7 +35,8 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         )
         return pending_text(held, facts)
     if run is None:
-        details = (("What differs from the adopted set", _rules(ctx, gathered)),)
+        differs = ("What differs from the adopted set", _rules(ctx, gathered))
+        details = (differs, *_past_under(ctx, gathered, held))
         return pending_text(held, PendingFacts(details=details, by_pull=by_pull))
     evidence = _evidence(ctx, run)
     # What may not be kept is not the run's work: that is what an attempt before it left.
@@ -147,3 +148,16 @@ def _rules(ctx: Context, gathered: Gathered) -> str:
             rows.append(f"{verb}: {one_line(path, 200)}")
     rows = rows or ["nothing: open runs are still under the set they were opened with"]
     return "\n".join([*rows, "", "to see it: git log -p -- policies .lifeos"])
+
+
+def _past_under(ctx: Context, gathered: Gathered, held: Held) -> tuple[tuple[str, str], ...]:
+    """What the rules in question would have made of the last runs."""
+    from lifeos.core.backtest import summary_lines
+    from lifeos.tick.tried import LATELY, tried  # rules are seldom asked about
+
+    rules = gathered.facts.sets.get(held.about)
+    if rules is None:
+        return ()
+    lines = summary_lines(tried(ctx.ledger, rules, last=LATELY))
+    more = f"to see it in full: lifeos backtest --policies {gathered.facts.main[:12]} --details"
+    return (("What would have been otherwise under them", "\n".join([*lines, "", more])),)
