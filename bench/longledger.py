@@ -1,4 +1,4 @@
-"""A ledger of any length, made fast and real in every byte: legal records, state, packets.
+"""A ledger of any length, made fast and real in every byte: legal records, decided by the rules.
 
 Tasks go through the whole pipeline, one after the other; every fourth one needs a second build.
 git's fast-import writes the commits. The machine applies every record first, so that nothing gets
@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from lifeos.core.canonical import sha256, short_id
+from lifeos.core.judge import judge, landing_checkpoint
 from lifeos.core.machine import apply
 from lifeos.core.packet import assemble, markdown, statement
 from lifeos.core.records import (
@@ -28,8 +29,8 @@ from lifeos.core.records import (
     Topic,
 )
 from lifeos.core.state import Outcome, Snapshot, Success
+from lifeos.governance import load_set
 from lifeos.model import (
-    Action,
     CloseOutcome,
     Decision,
     FailureClass,
@@ -78,7 +79,7 @@ def make(repo: Repo, count: int, *, waiting: bool = False) -> Snapshot:
     ``waiting``: one more run stands at its checkpoint before landing.
     """
     ledger = begin(repo, World(clock=lambda: BEGIN))
-    story = Story(ledger.snapshot, ledger.tip, repo.refs.read("refs/heads/main") or "")
+    story = Story(ledger, repo.refs.read("refs/heads/main") or "")
     writer = _Writer(repo, ledger)
     number = 0
     while count - story.snapshot.seq > 60:
@@ -99,11 +100,14 @@ def make(repo: Repo, count: int, *, waiting: bool = False) -> Snapshot:
 class Story:
     """The state so far, and the transitions of the next task."""
 
-    def __init__(self, snapshot: Snapshot, tip: str, main: str) -> None:
-        """``tip`` is the ledger's first commit, ``main`` the commit that runs are based on."""
-        self.snapshot = snapshot
-        self.last = tip
+    def __init__(self, ledger: Ledger, main: str) -> None:
+        """``ledger`` was just begun, ``main`` is the commit that runs are based on."""
+        self.snapshot = ledger.snapshot
+        self.last = ledger.tip
         self.main = main
+        rules = load_set(ledger.governance(self.snapshot.governance)).governance
+        assert rules is not None
+        self.rules = rules
         self.history: list[tuple[str, AnyRecord]] = []
 
     @property
@@ -164,7 +168,7 @@ class Story:
             run=run,
             stage=Stage.CLOSE,
             question=f"May the work of {run} ({task}) land on main?",
-            rule="checkpoints.before_close",
+            rule=landing_checkpoint(self.snapshot.runs[run], self.rules.loop),
             subject=sha256(run),
             expires_at=self.now + 7 * 86400,
         )
@@ -205,21 +209,18 @@ class Story:
         state = self.snapshot.runs[run]
         assert state.claim is not None
         failed = isinstance(outcome, FailureClass)
-        stages = tuple(Stage)
-        to = state.stage if failed else stages[stages.index(state.stage) + 1]
         files = _artifacts(run, state.stage, failed=failed)
-        action = Action.RETRY if failed else Action.ADVANCE
+        facts = _facts(run, state.stage, state.claim.n, outcome, files)
+        decided = judge(state, state.stage, facts, self.rules, self.now)
         record = Finished(
             at=self.now,
             run=run,
             stage=state.stage,
             n=state.claim.n,
             nonce=state.claim.nonce,
-            facts=_facts(run, state.stage, state.claim.n, outcome, files),
-            action=action,
-            rule=f"failures.{outcome}" if failed else "advance",
-            to=to,
+            facts=facts,
             evidence={name: sha256(data) for name, data in sorted(files.items())},
+            **{name: getattr(decided, name) for name in type(decided).model_fields},
         )
         folder = attempt_path(run, state.claim.n)
         named = {f"{folder}/{name}": data for name, data in files.items()}

@@ -63,7 +63,7 @@ def _appends(scene: Scene) -> tuple[float, float]:
     full: list[float] = []
     with new_repository(path) as repo:
         ledger = begin(repo, World(clock=lambda: BEGIN))
-        story = Story(ledger.snapshot, ledger.tip, repo.refs.read("refs/heads/main") or "")
+        story = Story(ledger, repo.refs.read("refs/heads/main") or "")
         number = 0
         while len(plain) + len(full) < scene.size.appends:
             for one in story.passage(number):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import rows_agent
+import rows_backtest
 import rows_ledger
 import rows_matrix
 import rows_past
@@ -37,9 +38,10 @@ ROWS: Mapping[str, Callable[[Scene, Peers], list[Row]]] = {
     "remote": lambda place, _peers: rows_remote.rows(place),
     "matrix": lambda place, _peers: rows_matrix.rows(place),
     "past": lambda place, _peers: rows_past.rows(place),
+    "backtest": lambda place, _peers: rows_backtest.rows(place),
     "scale": lambda place, _peers: rows_scale.rows(place),
 }
-PAGE_ROWS = ("start", "ledger", "work", "agent", "remote", "matrix", "past")
+PAGE_ROWS = ("start", "ledger", "work", "agent", "remote", "matrix", "past", "backtest")
 
 
 def main() -> int:
