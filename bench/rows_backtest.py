@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from clock import once
@@ -39,7 +40,7 @@ def _whole(scene: Scene, length: int) -> Row:
 
 def _lately(scene: Scene) -> Row:
     short, long = (
-        once(lambda length=length: _tried(scene.ledger(length), LATELY))
+        once(partial(_tried, scene.ledger(length), LATELY))
         for length in (scene.size.short, scene.size.long)
     )
     return Row(

@@ -76,7 +76,8 @@ def facts_instead(stage: Stage, facts: AttemptFacts, sides: Sides) -> Instead:
     accepted = bool(sides.run.accepted) and sides.run.accepted == sides.run.work
     if stage is Stage.BUILD and not accepted:
         _reach(found, sides)
-    if stage in _REVIEWED and facts.mode is not None:
+    same = sides.rules.council == sides.other_rules.council
+    if stage in _REVIEWED and facts.mode is not None and not same:
         _mode(stage, facts.mode, found, sides)
     return found
 

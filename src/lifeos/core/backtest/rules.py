@@ -27,6 +27,9 @@ Gate = tuple[ItemKind, str]
 """What is asked before a run may go on: the kind of the question, and its rule."""
 
 
+_NOTHING = Facts(main="")
+
+
 class Rules:
     """Both sides: what ruled, by digest, and what would have ruled in its place."""
 
@@ -70,8 +73,9 @@ class Rules:
         sets = self._recorded if recorded else self._instead
         if not (self._knows(run.governance) and self._knows(snapshot.governance)):
             return None
-        facts = Facts.model_construct(
-            main="", sets=sets, paid=frozenset({run.stage}) if paid else frozenset()
+        # What is not handed in is as by default: main has not moved, nothing has landed.
+        facts = _NOTHING.model_copy(
+            update={"sets": sets, "paid": frozenset({run.stage}) if paid else frozenset()}
         )
         found = gate(snapshot, facts, now, run)
         return found[:2] if found else None
