@@ -119,6 +119,17 @@ def test_what_was_approved_as_it_was_would_not_have_been_asked_and_the_waiting_i
     assert (found.parted, found.unknown) == (0, ())
 
 
+def test_what_landing_sooner_would_have_come_to_is_not_known_where_landing_failed() -> None:
+    """While the question waited main moved, and the work did not merge any more."""
+    story = asked_to_land().answer().attempt(FailureClass.CONFLICT)
+    found = tried(landed(story.until(Stage.CLOSE).step().answer()), {"loop.autonomy": "full"})
+    assert only(found).departure is D.NOT_ASKED
+    assert (found.parted, found.unknown[0].what) == (
+        1,
+        "what would have come of landing sooner, where landing failed",
+    )
+
+
 def test_an_open_question_would_not_have_been_asked() -> None:
     """Nobody has answered yet."""
     one = only(tried(asked_to_land(), {"loop.autonomy": "full"}))
@@ -488,7 +499,6 @@ def test_rework_that_needs_a_plan_adds_the_planning(narrow: dict[str, Any]) -> N
     ("setting", "value", "usage"),
     [
         ("cost_per_run", 1.0, Usage(cost=1.5)),
-        ("tokens_per_run", 1000, Usage(tokens=1001)),
         ("seconds_per_run", 100, Usage(seconds=101)),
     ],
 )
@@ -551,6 +561,7 @@ def test_a_budget_of_all_runs_that_was_asked_would_not_have_been() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "usage", "name"),
     [
+        ("loop.budgets.tokens_per_run", 100, Usage(tokens=101), "tokens_per_run"),
         ("loop.budgets.reserve_per_attempt", 0.5, Usage(cost=0.7), "reserve_per_attempt"),
         ("envelope.agent.tokens", 100, Usage(tokens=101), "agent.tokens"),
         ("envelope.agent.requests", 3, Usage(requests=4), "agent.requests"),
@@ -564,6 +575,14 @@ def test_a_limit_of_one_attempt(setting: str, value: float, usage: Usage, name: 
     found = tried(story, {setting: value})
     assert told(found) == [(D.LIMIT_MET, "", f"limit:{name}")]
     assert found.parted == 1
+
+
+def test_a_budget_of_tokens_that_was_used_up_would_not_have_been() -> None:
+    """What the last attempt used over the limit was let through; with more there is no question."""
+    tight = other(FULL, {"loop.budgets.tokens_per_run": 1000})
+    story = Story(tight).open().attempt(usage=Usage(tokens=1001)).step().answer()
+    found = tried(landed(story.until(Stage.CLOSE)), {"loop.budgets.tokens_per_run": 10_000})
+    assert told(found) == [(D.BUDGET_NOT_MET, "budget:tokens_per_run", "success")]
 
 
 def test_an_attempt_that_met_its_limit_would_have_gone_on_nobody_knows_how() -> None:

@@ -42,7 +42,8 @@ def page(candidate: Candidate, found: BackTest, *, details: bool) -> None:
         show("\n".join(["", *rest]))
     if details and found.differences:
         show("\n" + table(_HEADINGS, tuple(_row(one) for one in found.differences)))
-    show("\n".join(_next(found, details=details)))
+    if found.differences:
+        show("\n" + _next(found, details=details))
 
 
 def _head(candidate: Candidate, found: BackTest) -> Iterator[str]:
@@ -50,7 +51,8 @@ def _head(candidate: Candidate, found: BackTest) -> Iterator[str]:
     if candidate.filled:
         yield f"  as adopted, for it has none: {', '.join(candidate.filled)}"
     if not found.changed:
-        yield "  they are the adopted rules; what differs are runs under earlier ones"
+        earlier = "; what differs are runs under earlier ones" if found.differences else ""
+        yield f"  no setting differs from the adopted rules{earlier}"
     for one in found.changed[:_MOST]:
         yield f"  {_setting(one)}"
     if len(found.changed) > _MOST:
@@ -86,10 +88,7 @@ def _row(one: Difference) -> tuple[str, ...]:
     )
 
 
-def _next(found: BackTest, *, details: bool) -> Iterator[str]:
-    if not found.differences:
-        return
+def _next(found: BackTest, *, details: bool) -> str:
     first = found.differences[0]
-    yield ""
     more = "" if details else "lifeos backtest --details names each; "
-    yield f"next: {more}lifeos show {first.run or first.item} shows the first"
+    return f"next: {more}lifeos show {first.run or first.item} shows the first"

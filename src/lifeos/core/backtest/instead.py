@@ -86,37 +86,49 @@ def facts_instead(stage: Stage, facts: AttemptFacts, sides: Sides) -> Instead:
 
 
 def _limits(stage: Stage, found: Instead, sides: Sides) -> None:
+    """An attempt that used more than it might have: its meter would have ended it before.
+
+    One that used less may have been ended too, by the worst case of its last call; nobody knows.
+    """
     facts = found.facts
-    old = _allowed(sides.rules, sides.run)
-    new = _allowed(sides.other_rules, sides.other_run)
     used = {
-        "reserve_per_attempt": facts.usage.cost,
-        "agent.tokens": float(facts.usage.tokens),
-        "agent.requests": float(facts.usage.requests),
+        "cost": facts.usage.cost,
+        "tokens": float(facts.usage.tokens),
+        "requests": float(facts.usage.requests),
     }
     if stage not in _REVIEWED:  # of a council it is the sum of all seats
-        used["seconds_per_attempt"] = facts.usage.seconds
+        used["seconds"] = facts.usage.seconds
+    old = _allowed(sides.rules, sides.run)
+    new = _allowed(sides.other_rules, sides.other_run)
     for name, value in used.items():
-        if old[name] >= value > new[name]:
-            told = f"it used {value:g}; {new[name]:g} would have been its limit"
-            found.found.append(Otherwise(Departure.LIMIT_MET, "", f"limit:{name}", told))
+        rule, limit = new[name]
+        if old[name][1] >= value > limit:
+            told = f"it used {value:g}; {limit:g} would have been its limit"
+            found.found.append(Otherwise(Departure.LIMIT_MET, "", f"limit:{rule}", told))
             found.parts = FREED.replace("met", "would have met")
             return
-    ended = facts.outcome is FailureClass.BUDGET_EXCEEDED and not facts.breaches
-    late = facts.outcome is FailureClass.TIMEOUT and not facts.checks
-    larger = [name for name in used if new[name] > old[name]]
-    if larger and (ended or (late and "seconds_per_attempt" in larger)):
+    larger = {name for name in used if new[name][1] > old[name][1]}
+    by_meter = facts.outcome is FailureClass.BUDGET_EXCEEDED and not facts.breaches
+    by_time = facts.outcome is FailureClass.TIMEOUT and not facts.checks
+    if (by_meter and larger - {"seconds"}) or (by_time and "seconds" in larger):
         found.parts = FREED
 
 
-def _allowed(rules: Governance, run: Run) -> dict[str, float]:
-    """What one attempt of this run may use up."""
-    budgets, envelope = rules.loop.budgets, rules.envelope
+def _allowed(rules: Governance, run: Run) -> dict[str, tuple[str, float]]:
+    """What one attempt of this run may use up, and by which setting."""
+    budgets, envelope, times = rules.loop.budgets, rules.envelope, 1 + run.grants
+    left = max(budgets.tokens_per_run * times - run.usage.tokens, 0)
+    tokens = min(
+        ("agent.tokens", float(envelope.agent.tokens * times)),
+        ("tokens_per_run", float(left)),
+        key=lambda one: one[1],
+    )
+    seconds = float(min(envelope.limits.seconds, budgets.seconds_per_attempt))
     return {
-        "reserve_per_attempt": budgets.reserve_per_attempt * (1 + run.grants),
-        "agent.tokens": float(envelope.agent.tokens),
-        "agent.requests": float(envelope.agent.requests),
-        "seconds_per_attempt": float(min(envelope.limits.seconds, budgets.seconds_per_attempt)),
+        "cost": ("reserve_per_attempt", budgets.reserve_per_attempt * times),
+        "tokens": tokens,
+        "requests": ("agent.requests", float(envelope.agent.requests * times)),
+        "seconds": ("seconds_per_attempt", seconds),
     }
 
 

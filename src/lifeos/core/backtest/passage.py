@@ -41,6 +41,7 @@ NOT_MADE = "what an attempt would have brought that was never made"
 ANSWERED = "how a question would have been answered that was never asked"
 COMMENTED = "what the next attempt would have made without the comment that came with a yes"
 ELSEWHERE = "how a run goes on that would have stood elsewhere"
+SOONER = "what would have come of landing sooner, where landing failed"
 WAITING = "when a question would have been answered again, and how"
 
 _MOST = 8  # additional questions in a row: each is another one, so it never comes to that
@@ -76,6 +77,7 @@ class Passage:
         self._ended: int | None = None  # the difference after which there would be nothing more
         self._unplanned: int | None = None  # the one after which there would be no new plan
         self._skipped: Skipped | None = None  # the open question that would not be
+        self._sooner = False  # whether it would have landed before the attempt that did
         self._acted: tuple[Departure, str] | None = None  # instead of a question about to be asked
 
     # --- what happens to it -----------------------------------------------------------------
@@ -106,6 +108,11 @@ class Passage:
             self._part(OTHER_VERSION)
             return
         if self.rules.same(real.governance) and not self._beside.differs:
+            return
+        if self._sooner and record.stage is Stage.CLOSE and not facts.stopped:
+            self._part(
+                SOONER
+            )  # main had moved while the question waited; or it was red in any case
             return
         sides = Sides(real, rules, self._beside.run(before), other_rules)
         self._judge(before, commit, record, facts, sides)
@@ -387,6 +394,7 @@ class Passage:
             return
         told = "you said yes"
         self.account.tell_skipped(skipped, skipped.departure, told, waiting=waiting)
+        self._sooner = self._sooner or skipped.landing
         if skipped.departure is Departure.BREACH_LET_THROUGH:
             self._part(NOT_MADE)
         elif record.comment and not skipped.landing:
