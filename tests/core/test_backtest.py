@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 
-from lifeos.core.backtest import BackTest, Departure, Difference, Fate, backtest, summary_lines
+from lifeos.core.backtest import (
+    BackTest,
+    Departure,
+    Difference,
+    Fate,
+    ReplacedBy,
+    backtest,
+    summary_lines,
+)
 from lifeos.core.backtest.settings import changed_settings, unknown_of
+from lifeos.core.machine import NOT_PINNED
 from lifeos.core.policy import Governance
 from lifeos.core.records import BreachFact, Topic
 from lifeos.core.state import PullRequest, Success
@@ -130,8 +139,43 @@ def test_what_landing_sooner_would_have_come_to_is_not_known_where_landing_faile
     )
 
 
+def test_a_landing_that_was_asked_again_and_rejected_would_have_been_made_the_first_time() -> None:
+    """Main changed a path of the run after the yes: asked again, no. Unasked, it landed before."""
+    story = asked_to_land().answer().step(overlapping=frozenset({"R"}))
+    found = tried(rejected(story), {"loop.autonomy": "full"})
+    assert told(found) == [
+        (D.LANDED_ALTHOUGH_REJECTED, "reapprove:overlap", ""),
+        (D.NOT_ASKED, "autonomy:supervised", ""),
+    ]
+    assert tried(story, {"loop.checkpoints": [{"name": "x", "stage": "packet", "lines": 99}]}).same
+
+
+def test_what_nobody_answered_in_time_would_not_have_been_asked() -> None:
+    """The rules said no, not a person: nothing weaker, and a question less."""
+    hasty = other(SUPERVISED, {"approvals.expiry": {"hours": 1, "then": "reject"}})
+    story = asked_to_land(hasty)
+    story.now += 3600
+    story.answer(J, who="expiry").close(CloseOutcome.REJECTED)
+    found = tried(story, {"loop.autonomy": "full"})
+    assert only(found).departure is D.NOT_ASKED_UNANSWERED
+    assert not found.weaker
+
+
+def test_a_question_that_was_asked_anew_waited_from_the_first_time_on() -> None:
+    """It expired and was held: two items, one question, and all of the waiting."""
+    story = asked_to_land()
+    first = story.item.opened_at
+    story.note(Topic.SUPERSEDED, item=story.item.id, reask=True).step()
+    found = tried(landed(story.answer()), {"loop.autonomy": "full"})
+    assert only(found).waiting == story.records[-4].at - first
+    assert found.balance.questions_less == 1
+
+
 def test_an_open_question_would_not_have_been_asked() -> None:
-    """Nobody has answered yet."""
+    """Nobody has answered yet. And the other way round: it is about to be asked."""
+    story = Story(FULL).open().attempt()
+    found = tried(story, {"loop.checkpoints": [{"name": "design", "stage": "design"}]})
+    assert told(found) == [(D.ASKED, "", "checkpoint:design")]
     one = only(tried(asked_to_land(), {"loop.autonomy": "full"}))
     assert (one.departure, one.fate, one.waiting) == (D.NOT_ASKED_UNANSWERED, Fate.OPEN, 0)
 
@@ -219,6 +263,18 @@ def test_a_landing_by_pull_request_would_have_been_none() -> None:
         assert found.parted == 0
 
 
+def test_a_landing_that_cannot_be_asked_for_its_conflict_is_not_asked_by_the_same_rules() -> None:
+    """With pull requests, what does not merge is tried without a question, to be done anew."""
+    values = {
+        "config.main_writes": "pr",
+        "approvals.trust": "merge",
+        "approvals.approvers": [{**ADA, "forge_id": 1}],
+    }
+    by_pull = other(FULL, values)
+    story = Story(by_pull).open().until(Stage.CLOSE).attempt(FailureClass.CONFLICT)
+    assert tried(story, {"loop.tasks_per_tick": 3}).same == 1
+
+
 # --- checkpoints ----------------------------------------------------------------------------
 
 
@@ -289,6 +345,21 @@ def test_after_a_question_that_nobody_was_asked_what_follows_is_conditional() ->
         ("checkpoint:packet", True),
     ]
     assert "1 if you say yes before" in "\n".join(summary_lines(found))
+
+
+def test_a_question_of_money_comes_before_the_one_that_was_asked() -> None:
+    """One more, and then the same; and the other way round one less."""
+    point = {"name": "design", "stage": "design"}
+    wide = rules(approvals={"approvers": [ADA]}, autonomy="full", checkpoints=[point])
+    tight = other(wide, {"loop.budgets.cost_per_run": 1.0})
+    story = Story(wide).open().attempt(usage=Usage(cost=2.0)).step().answer()
+    found = tried(landed(story.until(Stage.CLOSE)), {"loop.budgets.cost_per_run": 1.0})
+    assert told(found) == [(D.BUDGET_MET, "", "budget:cost_per_run")]
+    assert found.parted == 0
+    story = Story(tight).open().attempt(usage=Usage(cost=2.0)).step().answer().step().answer()
+    found = tried(landed(story.until(Stage.CLOSE)), {"loop.budgets.cost_per_run": 10.0})
+    assert told(found) == [(D.BUDGET_NOT_MET, "budget:cost_per_run", "success")]
+    assert found.parted == 0
 
 
 def test_the_same_question_by_another_rule_is_the_same_question() -> None:
@@ -432,6 +503,17 @@ def test_a_longer_pause_before_the_next_try_is_known_to_the_second() -> None:
     assert (only(found).departure, found.balance.pause_more) == (D.WAITED_LESS, -600)
 
 
+def test_a_pause_that_would_not_have_been_needs_no_waking() -> None:
+    """A person woke the run: there would have been nothing to wake."""
+    slow = other(ONCE, {"loop.routing.test_failure": route(1, "escalate", 600)})
+    story = failed_build(slow, FailureClass.TEST_FAILURE).note(Topic.WOKEN, run="R")
+    found = tried(
+        landed(story.until(Stage.CLOSE)), {"loop.routing.test_failure": route(1, "escalate")}
+    )
+    assert told(found) == [(D.WAITED_LESS, "retries_left", "retries_left")]
+    assert found.parted == 0
+
+
 def test_no_progress_ends_the_tries_sooner() -> None:
     """The same tree three times; the same error twice: as many as the rules say are too many."""
     governance = other(
@@ -558,6 +640,34 @@ def test_a_budget_of_all_runs_that_was_asked_would_not_have_been() -> None:
     assert found.parted == 0
 
 
+def test_a_budget_of_all_runs_that_a_new_day_freed_was_waited_for_as_well() -> None:
+    """Nobody answered: the next day withdrew the question, after a day."""
+    tight = other(FULL, {"loop.budgets.cost_per_day": 3.5})
+    story = Story(tight).open("T2", "S").attempt(run="S", usage=Usage(cost=3.0)).open()
+    story.world["paid"] = frozenset({Stage.DESIGN})
+    story.step()
+    story.now += 86_400
+    story.step().claim(reserved=1.0).add(story.finished(story.facts(None)))
+    found = tried(story, {"loop.budgets.cost_per_day": 50.0})
+    assert told(found) == [(D.BUDGET_NOT_MET, "budget:cost_per_day", "")]
+    assert (found.balance.waiting_less, found.parted) == (86_400 + MINUTE, 0)
+
+
+def test_what_others_spend_counts_for_a_run_that_goes_another_way() -> None:
+    """The run differs from its second stage on; the day's money is still everybody's."""
+    point = {"name": "design", "stage": "design"}
+    governance = rules(approvals={"approvers": [ADA]}, autonomy="full", checkpoints=[point])
+    story = Story(governance).open().attempt().step().answer()
+    story.open("T2", "S").attempt(run="S", usage=Usage(cost=3.0))
+    story.claim(reserved=1.0).add(story.finished(story.facts(None)))
+    values = {"loop.checkpoints": [], "loop.budgets.cost_per_day": 3.5}
+    found = tried(story, values)
+    assert [(one.run, one.departure) for one in found.differences] == [
+        ("R", D.BUDGET_MET),
+        ("R", D.NOT_ASKED),
+    ]
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "usage", "name"),
     [
@@ -575,6 +685,15 @@ def test_a_limit_of_one_attempt(setting: str, value: float, usage: Usage, name: 
     found = tried(story, {setting: value})
     assert told(found) == [(D.LIMIT_MET, "", f"limit:{name}")]
     assert found.parted == 1
+
+
+def test_what_was_granted_once_more_doubles_the_limit_of_an_attempt() -> None:
+    """After a grant an attempt may use 200 where the limit is 100."""
+    tight = other(FULL, {"loop.budgets.cost_per_run": 1.0})
+    story = Story(tight).open().attempt(usage=Usage(cost=1.5)).step().answer()
+    story = landed(story.attempt(Verdict.ACCEPT, usage=Usage(tokens=150)).until(Stage.CLOSE))
+    assert tried(story, {"envelope.agent.tokens": 100}).differences == ()
+    assert only(tried(story, {"envelope.agent.tokens": 70})).departure is D.LIMIT_MET
 
 
 def test_a_budget_of_tokens_that_was_used_up_would_not_have_been() -> None:
@@ -623,6 +742,27 @@ def test_a_change_would_have_left_the_envelope(
     found = tried(built(("src/a.py", "src/b.py")), {setting: value})
     assert [one.departure for one in found.differences] == [departure]
     assert (found.parted, found.balance.questions_more) == (1, 1)
+
+
+def test_what_was_measured_otherwise_when_it_was_judged_is_left_alone() -> None:
+    """A renamed file has two names and was one change: it fitted then, and does still."""
+    one_file = other(FULL, {"loop.budgets.diff_files": 1})
+    story = Story(one_file).open().until(Stage.BUILD).attempt(paths=("src/a.py", "src/b.py"))
+    found = tried(landed(story.until(Stage.CLOSE)), {"envelope.protect": ["other/**"]})
+    assert found.differences == ()
+
+
+def test_a_breach_would_have_been_asked_as_a_change_of_the_environment() -> None:
+    """What was protected would be an input of a prepare command: another question."""
+    story = rejected(breached("protected", "opencode.json"))
+    values = {
+        "envelope.protect": [],
+        "config.prepare": [{"name": "p", "run": "true", "inputs": ["opencode.json"]}],
+    }
+    found = tried(story, values)
+    (one,) = found.differences
+    assert (one.departure, found.parted) == (D.BREACH, 1)
+    assert one.told == "asked as environment instead of breach"
 
 
 def breached(kind: str, path: str, message: str = "bad", **more: Any) -> Story:
@@ -697,8 +837,9 @@ def test_a_command_that_ran_would_have_been_allowed() -> None:
 def test_what_a_person_accepted_is_not_judged_again() -> None:
     """An accepted patch goes past the envelope, also past a narrower one."""
     story = breached("protected", ".mcp.json").answer()
-    story.attempt(paths=(".mcp.json",), tree=story.run.work)
-    found = tried(landed(story.until(Stage.CLOSE)), {"loop.tasks_per_tick": 3})
+    story.attempt(paths=(".mcp.json", "src/a.py"), tree=story.run.work)
+    story = landed(story.until(Stage.CLOSE))
+    found = tried(story, {"envelope.protect": [".mcp.json", "src/a.py"]})
     assert found.differences == ()
 
 
@@ -806,10 +947,23 @@ def test_an_answer_that_came_as_a_commit_would_not_have_counted_with_pull_reques
     assert told(found) == [(D.ANSWER_NOT_COUNTED, "trust:commit", "trust:merge")]
 
 
+KEYS = [f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ{digit * 43}" for digit in "01"]
+
+
+def test_an_answer_by_another_key_would_not_have_counted() -> None:
+    """Signed by the key that Ada had then; under the rules that are tried she has another."""
+    signed = other(
+        SUPERVISED,
+        {"approvals.trust": "signature", "approvals.approvers": [{**ADA, "key": KEYS[0]}]},
+    )
+    story = landed(asked_to_land(signed).answer(trust=Trust.SIGNATURE))
+    found = tried(story, {"approvals.approvers": [{**ADA, "key": KEYS[1]}]})
+    assert told(found) == [(D.ANSWER_NOT_COUNTED, "trust:signature", "approvers")]
+
+
 def test_whether_a_commit_was_signed_as_well_is_said_to_be_unknown() -> None:
     """Trust `signature` instead of `commit`: nobody noted a signature that nobody needed."""
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0000000000000000000000000000000000000000000"
-    values = {"approvals.trust": "signature", "approvals.approvers": [{**ADA, "key": key}]}
+    values = {"approvals.trust": "signature", "approvals.approvers": [{**ADA, "key": KEYS[0]}]}
     found = tried(approved(), values)
     assert found.differences == ()
     assert any("in one way" in line for line in summary_lines(found))
@@ -836,6 +990,77 @@ def test_a_question_would_have_waited_on_instead_of_ending_rejected() -> None:
     assert tried(story, {"approvals.expiry.hours": 1}).differences == ()
 
 
+def test_what_nobody_answered_says_nothing_about_how_long_answers_take() -> None:
+    """One answer took a minute, one question ran out after an hour: the estimate is a minute."""
+    hasty = other(SUPERVISED, {"approvals.expiry": {"hours": 1, "then": "reject"}})
+    story = landed(asked_to_land(hasty).answer())
+    story.open("T2", "S").until(Stage.CLOSE, "S").step()
+    story.now += 3600
+    story.answer(J, "S", who="expiry").close(CloseOutcome.REJECTED, "S")
+    found = tried(story, {"loop.checkpoints": [{"name": "x", "stage": "design", "risk": "low"}]})
+    assert found.balance.questions_more == 2
+    assert found.balance.waiting_more_estimate == 2 * MINUTE
+
+
+# --- rules that changed -----------------------------------------------------------------------
+
+
+def no_checkpoints(recorded: Governance) -> Governance:
+    """Each set that ruled, without its checkpoints."""
+    return other(recorded, {"loop.checkpoints": []})
+
+
+def changing(story: Story, instead: ReplacedBy) -> BackTest:
+    """A story in which rules changed, with something else in the place of each set."""
+    transitions = [(f"{number:040x}", record) for number, record in enumerate(story.records, 1)]
+    assert backtest(transitions, story.sets, lambda recorded: other(recorded, {})).same
+    return backtest(transitions, story.sets, instead)
+
+
+DESIGN = {"name": "design", "stage": "design"}
+
+
+def test_a_run_takes_over_the_rules_that_a_person_adopted_for_it() -> None:
+    """After a first difference too: the new set does not ask before landing, in either case."""
+    old = rules("old", {"approvers": [ADA]}, checkpoints=[DESIGN])
+    story = Story(old).open().attempt().step().answer()
+    story.sets["new"] = rules("new", {"approvers": [ADA]}, autonomy="full")
+    story.hold("governance", "governance:unapproved", run=None, about="new")
+    story.resolve("Q")
+    assert story.run.governance == "new"
+    found = changing(landed(story.until(Stage.CLOSE)), no_checkpoints)
+    assert told(found) == [(D.NOT_ASKED, "checkpoint:design", "")]
+
+
+def test_approvers_that_change_leave_what_was_approved_alone() -> None:
+    """A set that runs do not pin: the yes before landing counts in both."""
+    old = rules("old", {"approvers": [ADA]}, checkpoints=[DESIGN])
+    story = Story(old).open().attempt().step().answer().until(Stage.CLOSE).step().answer()
+    story.sets["new"] = other(old, {"approvals.approvers": [ADA, BOB]}).model_copy(
+        update={"digest": "new"}
+    )
+    story.hold("governance", NOT_PINNED, run=None, about="new").resolve("Q")
+    found = changing(landed(story), no_checkpoints)
+    assert told(found) == [(D.NOT_ASKED, "checkpoint:design", "")]
+
+
+def test_a_question_that_outlived_its_rules_would_have_been_over() -> None:
+    """Under the old set it would have landed unasked, before the new one asked: what then?"""
+    old = rules("old", {"approvers": [ADA]})
+    story = asked_to_land(old)
+    story.sets["new"] = rules("new", {"approvers": [ADA]})
+    story.world["governance"] = "new"
+    story.hold("governance", "governance:open_runs", item="G", run=None, about="new").resolve("G")
+    story.step()
+
+    def open_before(recorded: Governance) -> Governance:
+        return other(recorded, {"loop.autonomy": "full"} if recorded.digest == "old" else {})
+
+    found = changing(rejected(story), open_before)
+    assert only(found).departure is D.NOT_ASKED_UNANSWERED
+    assert found.parted == 1
+
+
 # --- edited tasks ---------------------------------------------------------------------------
 
 
@@ -851,6 +1076,25 @@ def test_an_edited_task_would_have_been_handled_otherwise() -> None:
     story.step()
     found = tried(story, {"loop.on_task_change": "escalate"})
     assert told(found) == [(D.TASK_CHANGE, "on_task_change:restart", "on_task_change:escalate")]
+
+
+def test_a_run_that_begins_again_begins_its_waiting_again() -> None:
+    """The task was edited while a question was open that would not have been."""
+    governance = rules(
+        approvals={"approvers": [ADA]},
+        autonomy="full",
+        checkpoints=[DESIGN],
+        on_task_change="restart",
+    )
+    story = Story(governance).open().attempt().step()
+    story.tasks["T"] = TASK.model_copy(update={"digest": "new text"})
+    story.step().attempt().step().answer()
+    found = tried(landed(story.until(Stage.CLOSE)), {"loop.checkpoints": []})
+    assert [(one.departure, one.waiting) for one in found.differences] == [
+        (D.NOT_ASKED_UNANSWERED, 0),
+        (D.NOT_ASKED, MINUTE),
+    ]
+    assert found.parted == 0
 
 
 # --- the whole ------------------------------------------------------------------------------

@@ -156,8 +156,6 @@ def _reach(found: Instead, sides: Sides) -> None:
     if facts.breaches and not remaining and not new:
         found.let_through, found.parts = True, UNSEEN
         return
-    if len(remaining) == len(facts.breaches) and not new:
-        return
     _breached(found, remaining, new)
 
 
@@ -224,7 +222,7 @@ def _holds(
     """Whether a recorded breach would be one still; None: the record does not tell."""
     kind = BreachKind(breach.kind)
     if kind in _BY_NAME:
-        if any(other.path == breach.path for other in after):
+        if any((other.kind, other.path) == (kind, breach.path) for other in after):
             return True
         return None if breach.path not in paths else False  # a name that was made unreadable
     if kind is BreachKind.BUDGET:
@@ -289,7 +287,7 @@ def _mode(stage: Stage, recorded: Mode, found: Instead, sides: Sides) -> None:
     found.facts = found.facts.model_copy(update={"mode": new})
     if sides.rules.config.agents.review.modelled or sides.other_rules.config.agents.review.modelled:
         found.parts = HEARD
-    elif found.facts.forced == (recorded is not Mode.M0):  # one review by rule, as it is made
+    else:  # one review by rule, which forces a question unless it is enough by itself
         found.facts = found.facts.model_copy(update={"forced": new is not Mode.M0})
 
 

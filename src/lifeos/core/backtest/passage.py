@@ -127,11 +127,14 @@ class Passage:
             return
         asked = self._asks(before, record)
         for _ in range(_MOST):
-            ask = self._beside.run(before).ask
-            if asked is None or asked[0] is record.item_kind or not _comes(ask, record.item_kind):
+            if self.parted or asked is None or asked[0] is record.item_kind:
                 break
-            self._additional(before, commit, record.at, asked)
+            if asked[0] is not ItemKind.BUDGET:
+                break
+            self._additional(before, commit, record.at, asked)  # money is asked for first
             asked = self._asks(before, record)
+        if record.item_kind is ItemKind.BUDGET and asked and asked[0] is not ItemKind.BUDGET:
+            asked = None  # what is asked comes after it
         if not self._over:
             self._held(before, commit, record, asked)
 
@@ -160,7 +163,8 @@ class Passage:
                 self._withdrawn(record)
             return
         if record.topic is Topic.RESTARTED:
-            self._skipped = self._acted = None
+            self._left_unanswered()
+            self._acted = None
             if self._task_changed(before, commit, record, "restart"):
                 return
         waits = self._beside.run(before).status is RunStatus.PAUSED
@@ -235,9 +239,9 @@ class Passage:
             self._apply(before, decided, differs=decided != record)
             return
         departure = _ASKED.get(other.ask.kind) if other.ask else _ACTED[other.action]
-        goes_on = other.action in (Action.ADVANCE, Action.RETRY, Action.REWORK)
-        if record.ask is not None and other.ask is None and goes_on:
-            budget = record.ask.kind is ItemKind.BUDGET
+        budget = record.ask is not None and record.ask.kind is ItemKind.BUDGET
+        goes_on = other.ask is None and other.action in (Action.RETRY, Action.REWORK)
+        if record.ask is not None and (goes_on or other.action is Action.ADVANCE):
             self._acted = (Departure.BUDGET_NOT_MET if budget else _ACTED[other.action], other.rule)
             self._apply(before, decided, differs=True)
         elif record.action is Action.ADVANCE and other.ask is not None:
@@ -312,7 +316,10 @@ class Passage:
         if asked is None:
             self._skip(before, commit, record)
             return
-        self._skipped = None
+        if self._skipped is not None:  # it went on before the rules changed that ask now
+            self._left_unanswered()
+            self._part(NOT_MADE)
+            return
         kind, rule = asked
         if kind is not record.item_kind:
             told = f"asked as {kind} instead of {record.item_kind}"
@@ -443,7 +450,7 @@ class Passage:
         """The open question, if it would not have been asked."""
         skipped, self._skipped = self._skipped, None
         if skipped is not None:
-            told = "you have not answered"
+            told = "you had not answered"
             self.account.tell_skipped(skipped, Departure.NOT_ASKED_UNANSWERED, told)
 
     def _task_changed(self, before: Snapshot, commit: str, record: Held | Noted, was: str) -> bool:
@@ -483,12 +490,6 @@ def _decided(record: Finished, facts: AttemptFacts, other: Judgement) -> Finishe
     decision = {"action": other.action, "rule": other.rule, "to": other.to}
     more = {"facts": facts, "ask": other.ask, "wake": other.wake}
     return record.model_copy(update={**decision, **more})
-
-
-def _comes(ask: Ask | None, kind: ItemKind) -> bool:
-    """Whether a question of this kind comes after the present one."""
-    then = ask.then if ask else None
-    return then is not None and (then.kind is kind or _comes(then, kind))
 
 
 def _pause(wake: Wake | None, at: int) -> int:

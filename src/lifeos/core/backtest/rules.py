@@ -101,7 +101,7 @@ class Rules:
         was, then = (sets[item.governance].approvals for sets in (self._recorded, self._instead))
         was_now, now = (sets[adopted] for sets in (self._recorded, self._instead))
         if record.who == EXPIRY:
-            return _expired(item, record, was_now.approvals.expiry, now.approvals.expiry)
+            return _expired(item, record, was.expiry, then.expiry, now.approvals.expiry)
         if record.trust is None:
             return None
         told = _not_counted(record, was_now, then, now)
@@ -126,13 +126,16 @@ def _late(item: Item, record: Resolved, was: Expiry, then: Expiry) -> Otherwise 
     return Otherwise(Departure.ANSWER_TOO_LATE, _rule(was), _rule(then), told)
 
 
-def _expired(item: Item, record: Resolved, was: Expiry, now: Expiry) -> Otherwise | None:
-    """A no for want of an answer, that time would not have said."""
-    waits = record.at < item.opened_at + now.hours * 3600 or now.then is ExpiryThen.HOLD
-    if was == now or not waits:
+def _expired(
+    item: Item, record: Resolved, was: Expiry, then: Expiry, now: Expiry
+) -> Otherwise | None:
+    """A no for want of an answer, that the time it had would not have said."""
+    expired = record.at >= item.opened_at + then.hours * 3600
+    if expired and now.then is ExpiryThen.REJECT:
         return None
+    instead = then.model_copy(update={"then": now.then})
     told = "it would not have been rejected for want of an answer"
-    return Otherwise(Departure.WAITED_LONGER, _rule(was), _rule(now), told)
+    return Otherwise(Departure.WAITED_LONGER, _rule(was), _rule(instead), told)
 
 
 def _hours(seconds: int) -> str:
