@@ -987,6 +987,8 @@ def test_a_question_would_have_waited_on_instead_of_ending_rejected() -> None:
     story.answer(J, who="expiry").close(CloseOutcome.REJECTED)
     found = tried(story, {"approvals.expiry.hours": 24})
     assert told(found) == [(D.WAITED_LONGER, "expiry:1h:reject", "expiry:24h:reject")]
+    found = tried(story, {"approvals.expiry.then": "hold"})
+    assert told(found) == [(D.WAITED_LONGER, "expiry:1h:reject", "expiry:1h:hold")]
     assert tried(story, {"approvals.expiry.hours": 1}).differences == ()
 
 
