@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from clock import once
+from clock import calls
 from lifeos.core.backtest import Departure
 from lifeos.core.policy import Autonomy, Governance
 from lifeos.core.state import Snapshot
@@ -14,43 +14,33 @@ from lifeos.store.ledger import BRANCH, Ledger
 from lifeos.store.repo import Repo
 from lifeos.tick.tried import LATELY, tried
 from page import Row, ms, times
+from rows_past import NOT_PROMISED, lengths
 from scene import Scene
+
+ROUNDS = 2
 
 
 def rows(scene: Scene) -> list[Row]:
     """A back-test of everything, and of what a question about rules looks back at."""
-    lengths = sorted(
-        {scene.size.short, (scene.size.short * scene.size.long) ** 0.5, scene.size.long}
-    )
-    return [*(_whole(scene, round(length)) for length in lengths), _lately(scene)]
-
-
-def _whole(scene: Scene, length: int) -> Row:
-    path = scene.ledger(length)
-    found = once(lambda: _tried(path, None))
-    rebuilt = once(lambda: _rebuild(path))
-    return Row(
-        f"back-test of all {length:,} transitions",
-        "(no figure is promised)",
-        f"{ms(found)}, {times(found / rebuilt)} of rebuilding the state",
-        None,
-        "full autonomy instead of supervised, so that each run goes another way at its end.",
-    )
-
-
-def _lately(scene: Scene) -> Row:
-    short, long = (
-        once(partial(_tried, scene.ledger(length), LATELY))
-        for length in (scene.size.short, scene.size.long)
-    )
-    return Row(
-        f"back-test of the last {LATELY:,} transitions, at {scene.size.long:,}",
-        "(no figure is promised)",
-        ms(long),
-        None,
-        f"this is in a question about rules, for whoever answers it; with all of"
-        f" {scene.size.short:,} transitions {ms(short)}.",
-    )
+    counts = lengths(scene)
+    wanted = {f"all {count}": partial(_tried, scene.ledger(count), None) for count in counts}
+    wanted |= {f"last {count}": partial(_tried, scene.ledger(count), LATELY) for count in counts}
+    wanted |= {f"state {count}": partial(_rebuild, scene.ledger(count)) for count in counts}
+    best = calls(wanted, ROUNDS)
+    state = best[f"state {counts[-1]}"]
+    ratio = best[f"all {counts[-1]}"] / state
+    return [
+        Row(
+            f"`backtest` of {', '.join(f'{count:,}' for count in counts)} transitions",
+            NOT_PROMISED,
+            ", ".join(ms(best[f"all {count}"]) for count in counts),
+            None,
+            "full autonomy instead of supervised, so that each run goes another way at its end;"
+            f" without the start of the process. The longest is {times(ratio)} of rebuilding the"
+            f" state from it ({ms(state)}). A question about rules looks at the last {LATELY:,}:"
+            f" {', '.join(ms(best[f'last {count}']) for count in counts)}.",
+        )
+    ]
 
 
 def _tried(path: Path, last: int | None) -> None:
@@ -58,8 +48,7 @@ def _tried(path: Path, last: int | None) -> None:
         ledger = Ledger.open(repo)
         assert ledger is not None
         found = tried(ledger, _full, last=last)
-        kinds = {one.departure for one in found.differences}
-        assert kinds == {Departure.NOT_ASKED}, found.counts
+        assert {one.departure for one in found.differences} == {Departure.NOT_ASKED}, found.counts
         assert found.parted == 0
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 
 from command_line import BOB, Project
 from lifeos.cli.backtest_command import BackTestData
-from lifeos.core.backtest import Departure, Severity
+from lifeos.core.backtest import Departure
 from lifeos.model import Decision
 from loop_scene import begin_scene, changed
 
@@ -237,29 +234,12 @@ def test_who_is_asked_about_rules_sees_what_they_would_have_done(past: Project) 
 PAGE = Path(__file__).parents[2] / "docs" / "backtest.md"
 
 
-def test_the_page_shows_what_is_so(past: Project, tmp_path: Path) -> None:
-    """Its commands run as they stand, and its table has every departure, worst first."""
-    text = PAGE.read_text(encoding="utf-8")
-    wrapper = tmp_path / "bin" / "lifeos"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lifeos "$@"\n', encoding="utf-8")
-    wrapper.chmod(0o755)
-    env = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    said = "".join(
-        subprocess.run(
-            ["sh", "-eu", "-c", block],
-            cwd=past.folder,
-            env=env,
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-        ).stdout
-        for block in blocks
-    )
-    for line in said.splitlines()[:3]:
-        assert line in text
-    shown = re.findall(r"`([a-z_]+)`", text.partition("| departure | means |")[2])
-    assert [name for name in shown if name in set(Departure)] == list(Departure)
-    graves = [one for one in Departure if one.severity is Severity.GRAVE]
-    assert all(f"`{one}`" in text.partition("**warning**")[0] for one in graves)
+def test_the_page_says_what_can_differ() -> None:
+    """Its table has every departure, worst first, and calls the grave ones grave."""
+    table = PAGE.read_text(encoding="utf-8").partition("| departure | means |")[2]
+    shown = [name for name in re.findall(r"`([a-z_]+)`", table) if name in set(Departure)]
+    assert shown == list(Departure)
+    for one in Departure:
+        (line,) = [line for line in table.splitlines() if f"`{one}`" in line]
+        said = re.search(r"\*\*(\w+)\*\*", line)
+        assert (said[1] if said else "notice") == one.severity
