@@ -225,7 +225,7 @@ def _flakes(runs: list[dict[str, Any]]) -> Number:
     flaked = [one for one in every if flaky(one) or one["facts"]["outcome"] == "test_flake"]
     checked = [one for one in every if one["facts"].get("checks") or one in flaked]
     number = Number(len(flaked), len(checked), runs={one["run"] for one in flaked})
-    for name in {name for one in every for name in flaky(one)}:
+    for name in {check["name"] for one in every for check in one["facts"].get("checks", [])}:
         ran = [
             one
             for one in every

@@ -288,7 +288,10 @@ def test_a_flake_is_seen_behind_a_graver_failure() -> None:
     )
     build = attempt(Stage.BUILD, FailureClass.TEST_FAILURE, facts={"checks": checks})
     found = named(week(past([run("R-1", "T", MONDAY, 1, attempts=(build,))])), "flakes")
-    assert (found.numerator, found.denominator, parts(found)) == (1, 1, {"slow": (1, 1)})
+    assert (found.numerator, found.denominator, parts(found)) == (
+        *(1, 1),
+        {"unit": (0, 1), "slow": (1, 1), "lint": (0, 1)},
+    )
 
 
 def test_a_task_is_one_however_many_runs_it_had() -> None:
@@ -419,7 +422,11 @@ def test_a_window_is_cut_without_a_gap() -> None:
         ("cost_per_landed=2.44", False, True),
         ("tokens_per_landed=13000", False, False),
         ("flakes.slow=1%", False, None),
-        ("escalations.breach=0%", False, None),
+        ("escalations.breach=0%", False, True),
+        ("waivers.typo=0.1", True, False),
+        ("attempts_per_task.packet=0", False, False),
+        ("review_rejections.plan_review=0%", False, True),
+        ("approval_latency.breach=1s", False, None),
     ],
 )
 def test_a_limit_is_kept_or_not(text: str, lowest: bool, kept: bool | None) -> None:
@@ -439,6 +446,13 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         read_limit(text, week(), lowest=True)
     assert refused.value.fix
+
+
+def test_nothing_keeps_no_limit_and_breaks_none() -> None:
+    """Without a run there is no part either that would be none of it."""
+    nothing = week(past([]))
+    for text in ("escalations.breach=0%", "waivers=0", "time_to_close.median=1s"):
+        assert held_against(read_limit(text, nothing, lowest=False), nothing).kept is None
 
 
 def test_a_part_that_no_window_can_have_is_refused() -> None:

@@ -48,7 +48,7 @@ def _redraw(look: Callable[[], Seen]) -> NoReturn:
     try:
         while True:
             size = shutil.get_terminal_size((80, 24))
-            page = for_terminal(fitted(f"{look().page()}\n\n(Ctrl-C ends this)", *size))
+            page = fitted(for_terminal(f"{look().page()}\n\n(Ctrl-C ends this)"), *size)
             if page != drawn:
                 lines = (f"{line}{_REST_OF_LINE}" for line in page.split("\n"))
                 sys.stdout.write(_HOME + "\n".join(lines) + _REST)

@@ -146,7 +146,8 @@ def flakes(runs: Runs) -> Metric:
     def checked(attempt: AttemptPast) -> bool:
         return bool(attempt.facts.checks) or _flaky(attempt)
 
-    names = sorted({name for run in runs for one in run.attempts for name in _flaky_checks(one)})
+    facts = (attempt.facts for run in runs for attempt in run.attempts)
+    names = sorted({one.name for fact in facts for one in fact.checks})
     return metric(
         "flakes",
         "flake frequency",

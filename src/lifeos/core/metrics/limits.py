@@ -27,6 +27,8 @@ _PARTS: Mapping[str, Collection[str]] = {
 """The parts that a number can have: one that is misspelt would never be over its limit. Flakes are
 by the names of checks, which are everybody's own.
 """
+_NOT_THERE_IS_NONE = frozenset({"escalations", "waivers", "attempts_per_task", "budget_overruns"})
+"""Whose parts are all of the whole: one that is not there is none of it, and not nothing."""
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _FORMS = {
     Unit.SHARE: "a share (0.5 or 50%)",
@@ -114,4 +116,6 @@ def _value(metric: Metric, part: str) -> float | None:
     if part == MEDIAN:
         return metric.median
     found: Measured | None = next((one for one in metric.parts if one.name == part), None)
+    if found is None and metric.name in _NOT_THERE_IS_NONE and metric.denominator:
+        return 0.0
     return found.value if found is not None else None
