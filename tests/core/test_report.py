@@ -193,7 +193,8 @@ def test_before_anything_began_there_is_a_report_too() -> None:
 def test_a_window_is_cut_so_that_it_gives_a_picture(days: int, size: int) -> None:
     cut = list(periods(NOW - days * DAY, NOW))
     assert {one.until - one.since for one in cut} == {size}
-    assert cut[0].since <= NOW - days * DAY < cut[0].until
+    first = min(NOW - days * DAY, NOW - 6 * DAY)
+    assert cut[0].since <= first < cut[0].until
     assert cut[-1].since <= NOW < cut[-1].until
     assert all(a.until == b.since for a, b in pairwise(cut))
 
@@ -234,6 +235,20 @@ def test_every_ended_run_is_in_one_column_and_all_money_in_one() -> None:
     assert sum(found.costs) == pytest.approx(spent)
 
 
+def test_a_ledger_that_rests_shows_when_something_happened_last() -> None:
+    """Two years later there is the same half year; unless a person asks for another time."""
+    made = source(60)
+    ended = [run for run in made.chronicle.runs if run.closed_at]
+    later = made.chronicle.model_copy(update={"runs": tuple(ended)})
+    last = max(run.closed_at or 0 for run in ended)
+    found = trends(later, None, NOW + 700 * DAY)
+    assert (found.since, found.until) == (min(run.at for run in ended), last)
+    assert found.figures[0].value == trends(later, None, last).figures[0].value
+    asked = trends(later, NOW + 600 * DAY, NOW + 700 * DAY)
+    assert (asked.since, asked.until) == (NOW + 600 * DAY, NOW + 700 * DAY)
+    assert asked.figures[0].value is None
+
+
 def test_lately_is_compared_with_as_long_before() -> None:
     made = source(60)
     found = report(made)
@@ -247,18 +262,17 @@ def test_lately_is_compared_with_as_long_before() -> None:
     assert said[0].startswith("↑" if figure.lately > figure.before else "↓")
 
 
-def test_nothing_is_compared_where_there_is_one_period() -> None:
+def test_nothing_is_compared_where_there_is_nothing_before() -> None:
     one = changed(a_run(), at=NOW + 600, closed_at=NOW + 900)
     found = with_runs(one, now=NOW + 1000)
     assert period_name(found) == "day"
-    assert found.trends.recent == 0
     assert [change(found, figure) for figure in found.trends.figures] == [None] * len(SHOWN)
 
 
 def test_a_beginning_in_the_future_is_now() -> None:
     found = trends(source(5).chronicle, NOW + WEEK, NOW)
     assert found.since == NOW
-    assert len(found.periods) == 1
+    assert len(found.periods) == 7
 
 
 # --- words -------------------------------------------------------------------------------------

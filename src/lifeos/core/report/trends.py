@@ -18,8 +18,8 @@ from lifeos.model import Stage
 
 DAY = 86_400
 WEEK = 7 * DAY
-_FEW, _MOST = 16, 53
-"""So many days make a picture by days; and so many periods are drawn at all."""
+_LEAST, _FEW, _MOST = 7, 16, 53
+"""A picture by days has from 7 to 16 of them; and no picture has more than 53 periods."""
 USUAL = 26 * WEEK
 _LATELY = 4
 """Periods that a figure's latest value is about; and as many before them, to compare."""
@@ -57,10 +57,23 @@ class _Past:
         return {metric.name: metric for metric in found}
 
 
-def trends(chronicle: Chronicle, since: int | None, until: int) -> Trends:
-    """All series. Without ``since`` they begin with the ledger, half a year ago at the most."""
+def window(chronicle: Chronicle, since: int | None, now: int) -> tuple[int, int]:
+    """From when to when: up to now, and from ``since``; without it from half a year before.
+
+    A ledger that has rested for longer is not shown as empty: then it is the half year in which
+    something ended last. It never begins before the ledger.
+    """
+    if since is not None:
+        return min(since, now), now
+    last = max((run.closed_at or 0 for run in chronicle.runs), default=0)
+    until = last if 0 < last < now - USUAL else now
     began = min((run.at for run in chronicle.runs), default=until)
-    start = max(began, until - USUAL) if since is None else min(since, until)
+    return min(max(began, until - USUAL), until), until
+
+
+def trends(chronicle: Chronicle, since: int | None, now: int) -> Trends:
+    """All series, over the ``window``."""
+    start, until = window(chronicle, since, now)
     cut = tuple(periods(start, until))[-_MOST:]
     start = max(start, cut[0].since)
     whole = _Past(
@@ -86,10 +99,10 @@ def trends(chronicle: Chronicle, since: int | None, until: int) -> Trends:
 
 
 def periods(since: int, until: int) -> Iterator[Period]:
-    """Whole days, weeks (from Monday) or months that cover the window, in UTC."""
+    """Whole days (at least a week of them), weeks (from Monday) or months that cover the window."""
     span = until - since
     if span <= _FEW * DAY:
-        first = since // DAY * DAY
+        first = min(since // DAY, until // DAY - _LEAST + 1) * DAY
         yield from (Period(since=at, until=at + DAY) for at in range(first, until + 1, DAY))
         return
     by = metrics.Period.WEEK if span <= (_MOST - 1) * WEEK else metrics.Period.MONTH
