@@ -21,7 +21,7 @@ from forge_scene import forge_in
 from github_judge import required
 from live_forge import Forge
 from live_http import Answers
-from loop_scene import begin_scene
+from loop_scene import BACKLOG, begin_scene
 from loopback import Stage, listening
 from pull_scene import APP, OnForge, forge_rules, push_first
 
@@ -56,13 +56,16 @@ def answering(backend: Answers) -> Iterator[None]:
         stage.backend = before
 
 
-def at_point(folder: Path, mode: str, at: At, rules: str = "{}") -> OnForge:
+def at_point(
+    folder: Path, mode: str, at: At, rules: str = "{}", *, backlog: str = BACKLOG, pusher: str = ""
+) -> OnForge:
     """A copy of a project, for one test. Only one such forge answers at a time.
 
-    ``mode`` is how main is written, ``rules`` more settings, in JSON.
+    ``mode`` is how main is written, ``rules`` more settings, in JSON, ``pusher`` who brings what
+    this process pushes: an approver's commands need no question.
     """
     required()
-    first = _made(mode, at, rules)
+    first = _made(mode, at, rules, backlog, pusher)
     stage, _, _ = _stand()
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(first.forge.bare, folder / "forge.git", symlinks=True)
@@ -93,18 +96,19 @@ def forge_like(forge: Forge, bare: Path) -> Forge:
 
 
 @functools.cache
-def _made(mode: str, at: At, rules: str) -> OnForge:
+def _made(mode: str, at: At, rules: str, backlog: str, pusher: str) -> OnForge:
     if at is At.START:
-        return _started(mode, rules)
+        return _started(mode, rules, backlog, pusher)
     before = At.START if at is At.COMMANDS else At.COMMANDS
-    scene = at_point(Path(tempfile.mkdtemp(dir=_stand()[2])), mode, before, rules)
+    folder = Path(tempfile.mkdtemp(dir=_stand()[2]))
+    scene = at_point(folder, mode, before, rules, backlog=backlog, pusher=pusher)
     if at is At.LANDING:
         scene.merge()
     scene.tick()
     return scene
 
 
-def _started(mode: str, rules: str) -> OnForge:
+def _started(mode: str, rules: str, backlog: str, pusher: str) -> OnForge:
     stage, port, place = _stand()
     folder = Path(tempfile.mkdtemp(dir=place))
     forge = forge_in(folder)
@@ -113,10 +117,12 @@ def _started(mode: str, rules: str) -> OnForge:
     forge.account("wes", 110, may="write")
     stage.backend = Answers(forge)
     settings = forge_rules(forge) | {"config.main_writes": mode} | json.loads(rules)
-    begun = begin_scene(folder / "clone", settings)
+    begun = begin_scene(folder / "clone", settings, backlog=backlog)
     environ = {"LIFEOS_TEST_TOKEN": forge.who(APP).token}
     scene = OnForge(begun.folder, begun.now, begun.nonces, environ, forge=forge)
     push_first(scene)
     if mode == "pr":
         forge.protect("main")
+    if pusher:
+        forge.pusher = forge.who(pusher)
     return scene

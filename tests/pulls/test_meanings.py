@@ -200,7 +200,7 @@ def test_the_answer_is_edited_without_a_comment(tmp_path: Path) -> None:
 @BOTH
 def test_main_moves_elsewhere(tmp_path: Path, mode: str) -> None:
     """What it changed has nothing to do with the work: the merge counts."""
-    scene = at_point(tmp_path, mode, At.LANDING, '{"loop.recheck": "overlap"}')
+    scene = at_point(tmp_path, mode, At.LANDING)
     asked, since = scene.pull(), scene.tip()
     scene.forge.push_to("main", {"README.md": "# Other\n"}, "wes")
     scene.tick()
@@ -211,6 +211,18 @@ def test_main_moves_elsewhere(tmp_path: Path, mode: str) -> None:
     assert answers(scene, since) == [(Decision.APPROVE, "")]
     assert [end.outcome for end in scene.ended()] == [CloseOutcome.PASS]
     assert (scene.at_hub(WORK), scene.at_hub("README.md")) == ("hello", "# Another")
+
+
+@pytest.mark.parametrize(("reapprove", "stays"), [("overlap", True), ("always", False)])
+def test_whether_it_is_asked_anew_when_main_moves(
+    tmp_path: Path, reapprove: str, stays: bool
+) -> None:
+    """The one setting decides it: `recheck` is about checks, and those are run after the merge."""
+    scene = at_point(tmp_path, "pr", At.LANDING, f'{{"loop.reapprove": "{reapprove}"}}')
+    number = scene.pull().number
+    scene.forge.push_to("main", {"README.md": "# Other\n"}, "wes")
+    scene.tick()
+    assert (scene.pull().number == number) is stays
 
 
 def test_main_changes_what_would_land(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from lifeos.core.records import (
     Resolved,
     Topic,
 )
-from lifeos.model import Decision, Frozen, ItemKind, Stage, Usage
+from lifeos.model import CloseOutcome, Decision, Frozen, ItemKind, Stage, Usage
 
 if TYPE_CHECKING:
     from lifeos.store.entries import Entry
@@ -167,7 +167,7 @@ def run_data(ledger: Ledger, passage: Passage) -> RunData:
         lines=built.lines if built else 0,
         attempts=attempts,
         items=items_of(ledger, passage),
-        look=_look(closed, ref, present=ledger.repo.refs.read(ref) is not None),
+        look=_look(passage, ref, present=ledger.repo.refs.read(ref) is not None),
         packet=packet_place(ledger, passage),
         next=_next(ledger, passage),
     )
@@ -295,11 +295,20 @@ def _reverted(passage: Passage) -> str:
     return ""
 
 
-def _look(closed: Closed | None, ref: str, *, present: bool) -> str:
+def _look(passage: Passage, ref: str, *, present: bool) -> str:
     """The command that shows the work."""
-    if closed is not None and closed.landed:
-        return f"git show {closed.landed[:12]}^2"
-    return f"git show {ref}" if present else ""
+    landed = passage.closed.landed if passage.closed else ""
+    if not landed:
+        return f"git show {ref}" if present else ""
+    records = [entry.record for entry in passage.entries]
+    if not any(isinstance(record, Resolved) and record.commit == landed for record in records):
+        return f"git show {landed[:12]}^2"
+    # A forge made it, by any method: what main was before it is all that is alike in them.
+    notes = (r for r in records if isinstance(r, Noted) and r.topic is Topic.LANDING)
+    before = next((note.onto for note in notes if note.commit == landed), "")
+    if not before:
+        return f"git show --first-parent {landed[:12]}"
+    return f"git diff {before[:12]} {landed[:12]}"
 
 
 def _next(ledger: Ledger, passage: Passage) -> str:
@@ -310,6 +319,6 @@ def _next(ledger: Ledger, passage: Passage) -> str:
             return f"lifeos approve {state.item} (or revise, reject), then lifeos tick"
         return "lifeos tick"
     task = passage.opened.task
-    if closed.landed and not _reverted(passage):
+    if closed.outcome is CloseOutcome.PASS and not _reverted(passage):
         return f"to take it back: lifeos revert {passage.run}"
     return f"to try again: lifeos retry {task}"

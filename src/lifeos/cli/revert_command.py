@@ -110,6 +110,12 @@ def _landed(ledger: Ledger, run: str) -> Ended:
         raise UsageError(
             f"run {run} is open: nothing has landed", f"lifeos cancel {opened.task} ends it"
         )
+    if closed.outcome is not CloseOutcome.PASS and closed.landed:
+        raise UsageError(
+            f"run {run} ended {closed.outcome}, and {closed.landed[:12]} is on main: whether to"
+            " take it back was asked",
+            f"answer that (lifeos queue); if it was left there: git revert {closed.landed[:12]}",
+        )
     if closed.outcome is not CloseOutcome.PASS:
         raise UsageError(f"run {run} ended {closed.outcome}: nothing landed", f"lifeos show {run}")
     for entry in passage.entries:

@@ -80,6 +80,7 @@ def _approved(run: Run, item: Item, record: Resolved) -> Run:
             update.update(accepted=run.work, trees=())
         case OnApprove.REWORK:
             update.update(stage=_from_plan(run.stage), landing=None, approved_on="", accepted="")
+            update["merged"] = ""
             update.update(missing=(), excused=())
             if run.stage is Stage.CLOSE:
                 update["work"] = ""  # as for a rework that the policy decides: see ``_act``
@@ -118,6 +119,7 @@ def _revised(run: Run, item: Item, at: int) -> Run:
         "trees": (),
         "accepted": "",
         "approved_on": "",
+        "merged": "",  # what a forge has landed stays on main; the rework begins on that
         "landing": None,
         "missing": (),
         "excused": (),

@@ -15,7 +15,7 @@ from lifeos.core.facts import Answer
 from lifeos.core.pinned import approver_of, same_address
 from lifeos.core.policy import Approvals
 from lifeos.core.state import Item
-from lifeos.core.table import ANSWERS, INTRUDED
+from lifeos.core.table import ANSWERS, TAKES_BACK
 from lifeos.model import Decision, Trust
 
 _REGULAR = frozenset({"100644", "100755"})
@@ -120,8 +120,8 @@ _Reason = tuple[str, str] | None
 
 
 def _only_in_its_pull_request(item: Item, answer: AnswerFile) -> _Reason:
-    """What takes back what landed unasked is in a pull request: a file takes nothing back."""
-    if item.rule != INTRUDED or answer.decision is not Decision.APPROVE:
+    """What takes back what is on main is in a pull request: a file takes nothing back."""
+    if item.rule not in TAKES_BACK or answer.decision is not Decision.APPROVE:
         return None
     return (
         "a file takes nothing back: what does is in its pull request",

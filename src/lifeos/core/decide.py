@@ -28,14 +28,16 @@ from lifeos.core.questions import (
     asked_anew,
     held,
     held_intrusion,
+    held_unverified,
     hold_governance,
     intrusions,
     rules_of,
+    why_ending,
 )
 from lifeos.core.readiness import awake, period_spent, reserve_of
 from lifeos.core.records import Noted, Resolved, Topic
 from lifeos.core.state import Run, RunStatus, Snapshot
-from lifeos.core.table import INTRUDED, PERIOD_BUDGETS
+from lifeos.core.table import PERIOD_BUDGETS, TAKES_BACK
 from lifeos.model import CloseOutcome, Decision, ItemKind, Stage
 
 DAY = 86_400
@@ -97,7 +99,7 @@ def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for item in snapshot.items.values():
         if item.expires_at is None or now < item.expires_at:
             continue
-        if expiry.then is ExpiryThen.HOLD or item.rule == INTRUDED:
+        if expiry.then is ExpiryThen.HOLD or item.rule in TAKES_BACK:
             yield asked_anew(snapshot, facts, now, item, "expired")
         else:
             yield Write(
@@ -178,7 +180,7 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
                 yield Write(record=Noted(at=now, topic=Topic.REPINNED, run=run.id, digest=adopted))
             case OnGovernanceChange.ESCALATE if refused:
                 reason = "the rules changed, and a person ended the runs of the old ones"
-                yield End(run=run.id, outcome=CloseOutcome.BLOCKED, reason=reason)
+                yield _without_a_pass(snapshot, facts, now, run, CloseOutcome.BLOCKED, reason)
             case OnGovernanceChange.ESCALATE if not asked:
                 question = "the rules changed while runs are open: adopt the new set for them?"
                 rule = "governance:open_runs"
@@ -291,10 +293,22 @@ def _asks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             yield Write(record=held(snapshot, facts, now, run, ask.kind, ask.rule, ask.question))
 
 
-def _endings(snapshot: Snapshot, _facts: Facts, _now: int) -> Iterator[Step]:
+def _endings(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     for run in snapshot.runs.values():
         if run.status is RunStatus.ENDING and run.end is not None:
-            yield End(run=run.id, outcome=run.end, reason=run.comment)
+            yield _without_a_pass(snapshot, facts, now, run, run.end, why_ending(run))
+
+
+def _without_a_pass(
+    snapshot: Snapshot, facts: Facts, now: int, run: Run, outcome: CloseOutcome, reason: str
+) -> Step:
+    """The end of a run. If a forge has landed its work, what to do with that is asked before it."""
+    asked = next((one for one in intrusions(snapshot) if one.about == run.merged), None)
+    if run.merged and asked is None:
+        return held_unverified(snapshot, facts, now, run)
+    if asked is not None:
+        reason = f"its work is on main, and {reason} (see {asked.id})"
+    return End(run=run.id, outcome=outcome, landed=run.merged, reason=reason)
 
 
 def _gates(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:

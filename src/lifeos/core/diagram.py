@@ -28,7 +28,9 @@ page cannot happen: such a record is refused, and nothing changes.
 
 _PICTURE = """\
 Not drawn: `retry`, which tries the same stage again. A failed review or landing is reworked from
-the plan; trivial rework (`bypass`) goes straight to the build.
+the plan; trivial rework (`bypass`) goes straight to the build. What a forge has landed already and
+is not found good on main is not reworked: the run ends blocked, and a `proposal` asks whether to
+take it back.
 """
 
 _ALWAYS = """\
@@ -38,7 +40,8 @@ blocked) or `pause` (the run waits for a time, for main to move, for STOP to go,
 
 _ANSWERS = """\
 A checkpoint opens an item in the queue; its state is `CEO_REVIEW`. Reject wins when several answers
-arrive, and time never approves.
+arrive, and time never approves. Of what is on main and should perhaps not be, a `proposal` asks
+whether to take it back: approve does, reject leaves it, and nothing new begins before that.
 """
 
 _CLASSES = """\

@@ -78,7 +78,8 @@ class Facts(Frozen):
     that its recorded landing became, ``lost`` names runs whose worker is gone, ``contents`` gives
     the content digest of each run's work, ``overlapping`` the runs whose paths main has changed
     since their approval, ``moved`` the runs for which main moved at all,
-    ``conflicting`` those that cannot be landed by a pull request, not merging with main.
+    ``conflicting`` those that cannot be landed by a pull request, not merging with main,
+    ``unverified`` those that a forge has landed and that end without a pass: what main was before.
     ``unready`` are the stages whose agent cannot be started here and now (its program or its key is
     missing).
     """
@@ -100,6 +101,7 @@ class Facts(Frozen):
     overlapping: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     conflicting: frozenset[str] = frozenset()
+    unverified: Mapping[str, str] = {}
     paid: frozenset[Stage] = frozenset()
     unready: frozenset[Stage] = frozenset()
     may_open: int = 0

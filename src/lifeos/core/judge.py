@@ -1,8 +1,9 @@
 """What the policy decides after an attempt: one action, by one named rule.
 
-The rules are asked in this order, and the first that applies decides: stop switch; budget;
-success; no progress; oscillation; a class that ends at once; retries left; and then the class's
-own end, which is escalation, a waiver, termination or a pause.
+The rules are asked in this order, and the first that applies decides: stop switch; work that is on
+main already and is not found good there; budget; success; no progress; oscillation; a class that
+ends at once; retries left; and then the class's own end, which is escalation, a waiver, termination
+or a pause.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from lifeos.core.records import AttemptFacts, outcome_class
 from lifeos.core.state import Ask, OnApprove, Run, Success, Wake
 from lifeos.core.table import (
     MAKER,
+    MAY_PASS_YET,
     NOT_OF_THE_TREE,
     NOT_OF_THE_WORK,
     REVIEWS,
     REWORKED_AT_CLOSE,
     TABLE,
+    UNVERIFIED,
     WAITS,
     next_stage,
 )
@@ -84,6 +87,18 @@ def _stop_switch(case: Case) -> Judgement | None:
         return None
     wake = Wake(stop=True)
     return Judgement(action=Action.PAUSE, rule="stop_switch", to=case.stage, wake=wake)
+
+
+def _on_main(case: Case) -> Judgement | None:
+    """What a forge has landed cannot be sent back: it is found good there, or a person decides."""
+    failure = case.failure
+    landed = case.run.merged and case.stage is Stage.CLOSE
+    if not landed or failure is None or failure not in REWORKED_AT_CLOSE:
+        return None
+    left = case.run.retries.get(failure, 0) < case.route.retries
+    if failure in MAY_PASS_YET and left and not _attempts_spent(case, failure):
+        return _retry(case)
+    return _terminate(case, UNVERIFIED)
 
 
 def spent_budget(run: Run, facts: AttemptFacts, loop: Loop) -> str:
@@ -271,11 +286,18 @@ def _retries_left(case: Case) -> Judgement | None:
     judgement = _no_attempts_left(case, failure)
     if judgement is not None:
         return judgement
-    wake = Wake(at=case.now + case.route.backoff) if case.route.backoff else None
     if _sends_back(case):
         rule, target = _rework(case)
-        return Judgement(action=Action.REWORK, rule=rule, to=target, wake=wake)
-    return Judgement(action=Action.RETRY, rule="retries_left", to=case.stage, wake=wake)
+        return Judgement(action=Action.REWORK, rule=rule, to=target, wake=_backoff(case))
+    return _retry(case)
+
+
+def _retry(case: Case) -> Judgement:
+    return Judgement(action=Action.RETRY, rule="retries_left", to=case.stage, wake=_backoff(case))
+
+
+def _backoff(case: Case) -> Wake | None:
+    return Wake(at=case.now + case.route.backoff) if case.route.backoff else None
 
 
 def _no_attempts_left(case: Case, failure: FailureClass) -> Judgement | None:
@@ -339,10 +361,19 @@ def _end(case: Case, rule: str) -> Judgement:
     if then is Action.WAIVE:
         return _waiver(case, rule, question)
     if then is Action.TERMINATE:
-        return Judgement(action=Action.TERMINATE, rule=rule, to=case.stage)
+        return _terminate(case, rule)
     if then is Action.PAUSE:
         return _pause(case, rule, question)
     return _escalation(case, rule, question)
+
+
+def _terminate(case: Case, rule: str) -> Judgement:
+    """The end of the run. Of one whose work is on main it is asked what to do with that."""
+    ask = None
+    if case.run.merged:
+        told = f"it is not found good there ({case.failure}: {case.facts.message or 'no message'})"
+        ask = Ask(kind=ItemKind.PROPOSAL, rule=UNVERIFIED, question=told)
+    return Judgement(action=Action.TERMINATE, rule=rule, to=case.stage, ask=ask)
 
 
 def _waiver(case: Case, rule: str, question: str) -> Judgement:
@@ -378,6 +409,7 @@ def _pause(case: Case, rule: str, question: str) -> Judgement:
 
 _RULES: tuple[Callable[[Case], Judgement | None], ...] = (
     _stop_switch,
+    _on_main,
     _budget,
     _success,
     _no_progress,

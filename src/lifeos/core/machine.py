@@ -11,7 +11,8 @@ does to its run in ``answered``. The rules, in the order in which people get the
    Replay therefore needs no policy to rebuild the state, only to recheck the choice.
 4. A checkpoint is two transitions: the attempt's record decides to ask, ``held`` opens the item.
    A process that dies between them leaves a run that is ``asking``, and the next tick opens it.
-5. A run leaves the snapshot only by ``closed``; ``pass`` needs the landing recorded before.
+5. A run leaves the snapshot only by ``closed``; ``pass`` needs the landing recorded before, and
+   any other end of work that a forge has landed needs the question what to do with that.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from lifeos.core.table import (
     REWORK_TARGETS,
     STAGES,
     TABLE,
+    TAKES_BACK,
     WAITS,
     next_stage,
 )
@@ -73,6 +75,7 @@ _ASKS: Mapping[Action, frozenset[ItemKind]] = {
     Action.WAIVE: frozenset({ItemKind.WAIVER}),
     Action.ESCALATE: frozenset({ItemKind.ESCALATION, ItemKind.BREACH, ItemKind.ENVIRONMENT}),
     Action.PAUSE: frozenset({ItemKind.BUDGET}),
+    Action.TERMINATE: frozenset({ItemKind.PROPOSAL}),  # of a run whose work a forge has landed
 }
 # Items that only an attempt's record can ask for.
 _OF_ATTEMPTS = frozenset({ItemKind.WAIVER, ItemKind.BREACH, ItemKind.ENVIRONMENT})
@@ -200,6 +203,8 @@ def _finished(snapshot: Snapshot, record: Finished) -> Snapshot:
     if record.stage is Stage.BUILD and goes_on and not facts.tree:
         raise IllegalTransition(f"build {record.n} of {run.id} left no tree to go on with")
     _check_target(record)
+    if record.action is Action.TERMINATE and record.ask is not None and not run.merged:
+        raise IllegalTransition(f"run {run.id} has nothing on main to ask about")
     run = _act(_account(run, record), record)
     if run.repin:
         run = run.model_copy(update={"governance": run.repin, "approved_on": "", "repin": ""})
@@ -429,6 +434,9 @@ def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
         pass
     elif record.outcome is not CloseOutcome.CANCELLED and run.end is not record.outcome:
         raise IllegalTransition(f"run {run.id} was not decided to end {record.outcome}")
+    asked = any(i.rule in TAKES_BACK and i.about == run.merged for i in snapshot.items.values())
+    if run.merged and record.outcome is not CloseOutcome.PASS and not asked:
+        raise IllegalTransition(f"run {run.id} is on main unverified, and nobody is asked about it")
     items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
     runs = {key: other for key, other in snapshot.runs.items() if key != run.id}
     return snapshot.model_copy(update={"runs": runs, "items": items})

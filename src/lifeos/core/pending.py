@@ -11,7 +11,7 @@ from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, for_markdown, inert, one_line
 from lifeos.core.records import Held
 from lifeos.core.spend import cost_of
-from lifeos.core.table import ANSWERS, INTRUDED, effects
+from lifeos.core.table import ANSWERS, TAKES_BACK, effects
 from lifeos.model import Decision, Usage
 
 _LINES = 40  # of a long text; the rest is a command away
@@ -174,7 +174,7 @@ def _cost(facts: PendingFacts) -> str:
 
 def _by_pull(held: Held) -> str:
     lines = ["- **approve**: merge its pull request"]
-    if Decision.REVISE in ANSWERS[held.item_kind] and held.rule != INTRUDED:
+    if Decision.REVISE in ANSWERS[held.item_kind] and held.rule not in TAKES_BACK:
         lines.append("- **revise**: request changes there, and say what")
     lines.append("- **reject**: close it")
     lines.append("\n`lifeos queue` shows its address.")

@@ -9,12 +9,14 @@ from __future__ import annotations
 from lifeos.core.answers import answer_path
 from lifeos.core.clean import code_span, one_line
 from lifeos.core.state import Item, OnApprove, PullRequest, Run
-from lifeos.core.table import ANSWERS, INTRUDED, effects
+from lifeos.core.table import ANSWERS, INTRUDED, TAKES_BACK, UNVERIFIED, effects
 from lifeos.model import Decision, ItemKind, Stage
 
 BODY_LIMIT = 60_000
 """Characters; a forge takes 65,536."""
 _TITLE = 120
+TAKEN_BACK = {INTRUDED: "which reached main unasked", UNVERIFIED: "which fails on main"}
+"""What is to be said of what a question offers to take back, by its rule."""
 _WORDS = {
     ItemKind.WAIVER: "Waive",
     ItemKind.BUDGET: "Budget",
@@ -28,8 +30,8 @@ _WORDS = {
 
 def title_of(item: Item, run: Run | None) -> str:
     """One line that says what is asked."""
-    if item.rule == INTRUDED:
-        return f"Take back {item.about[:12]}, which reached main unasked ({item.id})"
+    if item.rule in TAKES_BACK:
+        return f"Take back {item.about[:12]}, {TAKEN_BACK[item.rule]} ({item.id})"
     if run is None:
         return f"Adopt the changed rules ({item.id})"
     if item.kind is ItemKind.STAGE_REVIEW and item.stage is Stage.CLOSE:
@@ -72,9 +74,9 @@ def _carries(item: Item, pull: PullRequest, main: str, work: str) -> str:
     if pull.landing:
         return f"The change below is the work itself: merging lands it on {main}."
     path = code_span(answer_path(item.id))
-    if item.rule == INTRUDED and pull.commits > 1:
+    if item.rule in TAKES_BACK and pull.commits > 1:
         return f"The change below takes it back, and adds {path}."
-    if item.rule == INTRUDED:
+    if item.rule in TAKES_BACK:
         return (
             f"What came after it stands on it: nothing could be prepared to take it back. Merge "
             f"this once {main} is as you want it. The change adds only {path}."

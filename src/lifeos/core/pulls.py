@@ -18,7 +18,7 @@ from lifeos.core.facts import Answer, AskAnew, Intruded
 from lifeos.core.pinned import same_address
 from lifeos.core.policy import Approvals, Approver
 from lifeos.core.state import Item, PullRequest
-from lifeos.core.table import ANSWERS, INTRUDED
+from lifeos.core.table import ANSWERS, TAKES_BACK
 from lifeos.model import Decision, Frozen, ItemKind, Stage, Trust
 
 BRANCHES = "refs/heads/lifeos/queue/"
@@ -217,7 +217,8 @@ def _objection(asked: Asked, fact: PullFact, but: Account | None = None) -> Judg
 
 def _may_be(item: Item, decision: Decision) -> bool:
     """Whether this is an answer to it. What came to main is taken back or left, not redrafted."""
-    return decision in ANSWERS[item.kind] and (item.rule, decision) != (INTRUDED, Decision.REVISE)
+    redraft = item.rule in TAKES_BACK and decision is Decision.REVISE
+    return decision in ANSWERS[item.kind] and not redraft
 
 
 def _no_revision(asked: Asked, fact: PullFact, who: Account) -> Judged:

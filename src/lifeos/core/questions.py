@@ -7,13 +7,13 @@ from lifeos.core.facts import Facts, Intruded, Write
 from lifeos.core.policy import Governance
 from lifeos.core.records import Held, Noted, Topic
 from lifeos.core.state import Item, Run, Snapshot
-from lifeos.core.table import INTRUDED
+from lifeos.core.table import INTRUDED, TAKES_BACK, UNVERIFIED
 from lifeos.model import ItemKind
 
 
 def intrusions(snapshot: Snapshot) -> tuple[Item, ...]:
-    """The open questions about what reached main unasked: until then nothing begins."""
-    return tuple(item for item in snapshot.items.values() if item.rule == INTRUDED)
+    """The open questions whether to take back what is on main: until then nothing begins."""
+    return tuple(item for item in snapshot.items.values() if item.rule in TAKES_BACK)
 
 
 def item_id(snapshot: Snapshot) -> str:
@@ -91,7 +91,31 @@ def held_intrusion(
     """Ask whether to take back what landed unasked; ``question``: as it was asked before."""
     commit = found.commit
     question = question or f"{commit[:12]} reached main unasked: {found.reason}. Take it back?"
-    told = {"rule": INTRUDED, "question": question, "main": facts.main, "onto": found.onto}
+    return _taking_back(snapshot, facts, now, INTRUDED, (commit, found.onto), question)
+
+
+def held_unverified(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> Write:
+    """Ask whether to take back what an approver merged, and what is not found good on main."""
+    question = f"{run.task} is on main by {run.merged[:12]}, and {why_ending(run)}. Take it back?"
+    about = (run.merged, facts.unverified.get(run.id, ""))
+    return _taking_back(snapshot, facts, now, UNVERIFIED, about, question)
+
+
+def why_ending(run: Run) -> str:
+    """Why a run is at its end, in words: what its last attempt came to, or what a person said."""
+    if run.ask is not None and run.ask.kind is ItemKind.PROPOSAL:
+        return run.ask.question
+    if run.merged:
+        return f"nobody could check it ({run.comment})" if run.comment else "nobody checked it"
+    return run.comment
+
+
+def _taking_back(
+    snapshot: Snapshot, facts: Facts, now: int, rule: str, about: tuple[str, str], question: str
+) -> Write:
+    """``about``: the commit, and what main was before it ("" where that cannot be told)."""
+    commit, onto = about
+    told = {"rule": rule, "question": question, "main": facts.main, "onto": onto}
     asked = _apart(snapshot, facts, now, ItemKind.PROPOSAL, commit)
     return Write(record=asked.model_copy(update=told))
 
@@ -114,13 +138,13 @@ def _apart(snapshot: Snapshot, facts: Facts, now: int, kind: ItemKind, about: st
 def asked_anew(snapshot: Snapshot, facts: Facts, now: int, item: Item, why: str) -> Write:
     """Take an item back, and let the same be asked of what is there now.
 
-    What asks by itself what is still to be asked needs no more; about an intrusion nothing does,
+    What asks by itself what is still to be asked needs no more; about what is on main nothing does,
     so the new question comes before the old one goes.
     """
     twins = (other for other in intrusions(snapshot) if other.about == item.about)
-    if item.rule == INTRUDED and all(other.id == item.id for other in twins):
-        found = Intruded(item=item.id, commit=item.about, onto=item.onto, reason=why)
-        return held_intrusion(snapshot, facts, now, found, item.question)
+    if item.rule in TAKES_BACK and all(other.id == item.id for other in twins):
+        about = (item.about, item.onto)
+        return _taking_back(snapshot, facts, now, item.rule, about, item.question)
     note = Noted(at=now, topic=Topic.SUPERSEDED, item=item.id, reask=True, text=why)
     return Write(record=note)
 

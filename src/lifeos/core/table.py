@@ -78,6 +78,8 @@ NOT_OF_THE_TREE = NOT_OF_THE_WORK | {
 }
 # What fails on the merged tree is mended in a new build; the rest of `close` is tried again.
 REWORKED_AT_CLOSE = _OF_TREES | {FailureClass.CONFLICT}
+# Of these, what may come out otherwise the next time: where a forge has landed it, no build helps.
+MAY_PASS_YET = frozenset({FailureClass.TEST_FLAKE, FailureClass.TEST_TIMEOUT})
 
 
 def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
@@ -97,11 +99,13 @@ def _outcomes(stage: Stage) -> Mapping[Outcome, frozenset[Action]]:
         if failure in _OF_TREES and stage not in (Stage.BUILD, Stage.CLOSE):
             continue
         at_close = stage is Stage.CLOSE and failure in REWORKED_AT_CLOSE
+        again = not at_close or failure in MAY_PASS_YET
         # A review without a seat's answer may go on only if a person waives that seat.
         without_seat = stage in REVIEWS and failure is FailureClass.VALIDATION_ERROR
         waivable = without_seat or (stage is Stage.BUILD and failure in _WAIVABLE)
         row[failure] = (
-            (_REWORK if at_close else _TRY_AGAIN)
+            (_REWORK if at_close else frozenset())
+            | (_TRY_AGAIN if again else frozenset())
             | (frozenset({Action.WAIVE}) if waivable else frozenset())
             | _ASK_OR_END
         )
@@ -160,6 +164,10 @@ ANSWERS: Mapping[ItemKind, Mapping[Decision, str]] = {
 
 INTRUDED = "landing:unauthorised"
 """The rule of a question about something that reached main, and that nobody let through."""
+UNVERIFIED = "landing:unverified"
+"""The same about work that an approver merged, and whose checks do not pass on what main became."""
+TAKES_BACK = frozenset({INTRUDED, UNVERIFIED})
+"""The rules of questions whether to take back what is on main: nothing begins while one is open."""
 
 
 def effects(
@@ -169,7 +177,7 @@ def effects(
 
     ``again``: what an approval allows is one more attempt, not the work as it is.
     """
-    if rule == INTRUDED:
+    if rule in TAKES_BACK:
         return {Decision.APPROVE: "take it back", Decision.REJECT: "leave it on main as it is"}
     if rule == "task_changed":
         return {

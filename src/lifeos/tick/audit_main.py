@@ -29,16 +29,17 @@ def check_gate(audit: Audit, entry: Entry) -> None:
     if run.commands:
         audit.find(entry.commit, f"{run.id} goes on with commands that nobody allowed")
     rules = audit.governance(entry.tree, run.governance)
-    if record.stage is not Stage.CLOSE or rules is None or run.approved_on:
+    adopted = audit.governance(entry.tree, audit.snapshot.governance)
+    if record.stage is not Stage.CLOSE or rules is None or adopted is None:
         return
-    if rules.config.main_writes is MainWrites.PR:
+    if adopted.config.main_writes is MainWrites.PR:
         return  # there it is tried to find a conflict, and nothing lands but by its merge
     _require_approval(audit, entry, run, rules)
 
 
 def _require_approval(audit: Audit, entry: Entry, run: Run, rules: Governance) -> None:
     rule = landing_checkpoint(run, rules.loop)
-    if rule and not run.approved_on:
+    if rule and not (run.approved_on or run.merged):  # a merge is an approval, once it was taken
         audit.find(entry.commit, f"{run.id} lands without the approval that {rule} asks for")
 
 

@@ -24,6 +24,7 @@ from lifeos.tick.ci_site import job_at, untrusted_site
 from lifeos.tick.ci_work import unpack
 from lifeos.tick.context import Context, World
 from lifeos.tick.evidence import BaseEvidence, base_evidence, base_failure
+from lifeos.tick.land import before_it
 from lifeos.tick.work import work_commit
 
 REPORT = "checked.json"
@@ -128,7 +129,10 @@ def _unprepared(terms: Checked, error: PrepareFailed) -> Checked:
 
 
 def _landing(ctx: Context, job: Job, onto: str, terms: Checked) -> Checked:
-    """The checks on the tree that main becomes when this run lands on the commit ``onto``."""
+    """The checks on the tree that main becomes when this run lands on the commit ``onto``.
+
+    Where a forge has landed it, that is what main became, but for the marks and the queue.
+    """
     site = untrusted_site(ctx, job)
     merged = merge(ctx.repo, onto, work_commit(ctx, job.run))
     if merged.tree is None:
@@ -137,7 +141,8 @@ def _landing(ctx: Context, job: Job, onto: str, terms: Checked) -> Checked:
     found = terms.model_copy(update={"tree": merged.tree})
     try:
         evidence = gather_evidence(site, job, BaseEvidence(), merged.tree, (), against=against)
-        found = found.model_copy(update={"evidence": evidence})
+        on_base = before_it(site, job, onto, evidence)
+        found = found.model_copy(update={"evidence": evidence, "on_base": on_base})
     except PrepareFailed as error:
         found = _unprepared(found, error)
     return _clean(site, job, found)

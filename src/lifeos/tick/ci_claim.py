@@ -15,6 +15,7 @@ from lifeos.tick import perform
 from lifeos.tick.ci_tick import WORKER, TrustedTick, meets
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
+from lifeos.tick.land import merged_by_forge
 from lifeos.tick.report import Report
 
 
@@ -55,12 +56,19 @@ class Claiming(TrustedTick):
                 base=run.claim.base,
                 ledger=ledger.tip,
                 expires=run.claim.lease_until,
-                onto=self.ctx.main() if run.claim.stage is Stage.CLOSE else "",
+                onto=self._onto(run),
             )
             for run in self._handed_out()
             if run.claim is not None
         ]
         return Batch(report, tuple(claims))
+
+    def _onto(self, run: Run) -> str:
+        """What a landing is made on: main as it is, or as it was before a forge made it."""
+        if run.stage is not Stage.CLOSE:
+            return ""
+        merged = merged_by_forge(self.ctx, run) if run.merged else None
+        return merged.main.commit if merged else self.ctx.main()
 
     def _handed_out(self) -> list[Run]:
         runs = self.ctx.ledger.snapshot.runs.values()

@@ -267,7 +267,8 @@ class Collecting(TrustedTick):
             return
         job = perform.job_of(ctx, run, run.claim)
         try:
-            require_clear(ctx, merge_with_main(ctx, run))
+            if not run.merged:
+                require_clear(ctx, merge_with_main(ctx, run))
             result = land(
                 ctx, self._site(), job, lambda _c, _s, job, merged: self._check(valid, job, merged)
             )
@@ -290,6 +291,8 @@ class Collecting(TrustedTick):
         checked, onto = valid.checked, valid.bundle.onto
         if checked is None:
             raise RefusedError("there is no report of lifeos ci check for it")
+        if job.run.merged and onto != merged.main.commit:
+            raise RefusedError("it is not about the main that a forge landed this on")
         try:
             then = merge(self.ctx.repo, onto, work_commit(self.ctx, job.run))
         except (LifeosError, ValueError):
@@ -305,7 +308,7 @@ class Collecting(TrustedTick):
             message = "main moved while this landing was being checked"
             return failed(FailureClass.TOOL_ERROR, message)
         require_whole(job, checked.evidence, ())
-        return rechecked(checked.evidence)
+        return rechecked(job, checked.evidence, checked.on_base)
 
     # --- what the next claim does -------------------------------------------------------------
 

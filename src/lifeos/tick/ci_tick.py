@@ -23,7 +23,7 @@ from lifeos.tick.bundle import Bundle
 from lifeos.tick.ci_site import trusted_site
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gatherer
-from lifeos.tick.land import merge_with_main, must_recheck
+from lifeos.tick.land import merge_with_main, merged_by_forge, must_recheck
 from lifeos.tick.loop import Tick
 from lifeos.tick.report import Report
 from lifeos.tick.where import not_here
@@ -81,12 +81,12 @@ class TrustedTick(Tick):
         raise NotImplementedError
 
     def _lands_unchecked(self, step: Attempt) -> bool:
-        """Whether nothing has to be run before this landing. A conflict is found without, too."""
+        """Whether nothing has to be run for this landing. A conflict is found without, too."""
         run = self.ctx.ledger.snapshot.runs[step.run]
-        if run.merged:
+        merged = merged_by_forge(self.ctx, run) if run.merged else merge_with_main(self.ctx, run)
+        if merged is None or merged.tree is None:
             return True
-        merged = merge_with_main(self.ctx, run)
-        return merged.tree is None or not must_recheck(self.ctx, self._looked_at(run, step), merged)
+        return not must_recheck(self.ctx, self._looked_at(run, step), merged)
 
     def _looked_at(self, run: Run, step: Attempt) -> Job:
         """The job of an attempt that is not claimed."""

@@ -23,6 +23,7 @@ from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
+from lifeos.tick.landed import landed_on
 from lifeos.tick.reading import (
     QUEUE,
     RULES,
@@ -74,6 +75,7 @@ class Gatherer:
     _governance: dict[tuple[str, ...], _OnMain] = field(default_factory=dict)
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _merging: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    _before: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     _unready: tuple[frozenset[Stage], tuple[Problem, ...]] | None = None
     _grave: dict[tuple[str, str], Problem] = field(default_factory=dict)  # by rules and task
@@ -115,6 +117,7 @@ class Gatherer:
             overlapping=self._overlapping(main),
             moved=self._moved_runs(main),
             conflicting=self._conflicting(main),
+            unverified=self._unverified(),
             paid=paid_stages(ctx.rules.config.agents),
             unready=unready,
             may_open=may_open,
@@ -284,6 +287,18 @@ class Gatherer:
             work = work_commit(self.ctx, run)
             self._merging[key] = merge(self.ctx.repo, main.commit, work).tree is not None
         return self._merging[key]
+
+    def _unverified(self) -> dict[str, str]:
+        """What main was before a forge landed the work of a run that may end without a pass."""
+        found = {}
+        for run in self.ctx.ledger.snapshot.runs.values():
+            if not run.merged or run.claim is not None:
+                continue
+            key = (run.merged, run.base, run.work)
+            if key not in self._before:
+                self._before[key] = landed_on(self.ctx, run, run.merged) or ""
+            found[run.id] = self._before[key]
+        return found
 
     def _moved_runs(self, main: Main) -> frozenset[str]:
         return frozenset(

@@ -10,7 +10,7 @@ process that dies in between leaves nothing to guess: either main has the commit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.canonical import sha256
@@ -30,7 +30,7 @@ from lifeos.tick.bookkeeping import Marks, queue_edits, with_bookkeeping
 from lifeos.tick.build import Evidence, feedback_text, gather_evidence, verdict_of
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
-from lifeos.tick.evidence import BaseEvidence
+from lifeos.tick.evidence import BaseEvidence, base_evidence
 from lifeos.tick.landed import landed_on
 from lifeos.tick.publish import trailers
 from lifeos.tick.reading import (
@@ -68,7 +68,7 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
     ``check`` takes the place of ``recheck``, where checks are run by somebody else.
     """
     if job.run.merged:
-        return _note_merged(ctx, job)
+        return _note_merged(ctx, site, job, check or recheck)
     for number in range(TRIES):
         merged = merge_with_main(ctx, job.run)
         if merged.tree is None:
@@ -89,27 +89,40 @@ def land(ctx: Context, site: Site, job: Job, check: Recheck | None = None) -> Re
     )
 
 
-def _note_merged(ctx: Context, job: Job) -> Result | None:
-    """Note what a forge merged as the landing. It was judged when its answer was taken.
+def _note_merged(ctx: Context, site: Site, job: Job, check: Recheck) -> Result | None:
+    """Note what a forge merged as the landing. Who merged it was judged with the answer.
 
-    Main has the work already, so nothing is checked here, and nothing moves.
+    Main has the work already, so nothing moves; but what main became by it may be what nobody has
+    checked: others may have been merged since the work was built.
     """
     commit = job.run.merged
-    onto = landed_on(ctx, job.run, commit)
-    if onto is None:
-        message = f"{commit[:12]} on main is not the work that was approved"
-        return failed(FailureClass.UNKNOWN, message)
+    merged = merged_by_forge(ctx, job.run)
+    if merged is None:
+        message = f"{commit[:12]} on main is not main before it with the work that was approved"
+        return failed(FailureClass.CONFLICT, message)
+    failure = check(ctx, site, job, merged)
+    if failure is not None:
+        return failure
     note = Noted(
         at=ctx.now(),
         topic=Topic.LANDING,
         run=job.run.id,
         commit=commit,
-        onto=onto,
-        tree=ctx.repo.objects.commit(commit).tree,
+        onto=merged.main.commit,
+        tree=merged.tree or "",
     )
     ctx.ledger.append(note)
     ctx.ledger.flush()
     return None
+
+
+def merged_by_forge(ctx: Context, run: Run) -> Merged | None:
+    """Main before a forge merged this run's work, and the tree that it gave; None: not that."""
+    onto = landed_on(ctx, run, run.merged)
+    if onto is None:
+        return None
+    tree = ctx.repo.objects.commit(run.merged).tree
+    return Merged(main_at(ctx.repo, onto), work_commit(ctx, run), tree, Marks(""))
 
 
 def merge_with_main(ctx: Context, run: Run) -> Merged:
@@ -170,17 +183,37 @@ def recheck(ctx: Context, site: Site, job: Job, merged: Merged) -> Result | None
     ctx.ledger.flush()  # nobody else may begin to land it while the checks run
     site.progress("  main has moved: the checks again, on the tree that lands")
     tree, main = merged.tree or "", merged.main.tree
-    return rechecked(gather_evidence(site, job, BaseEvidence(), tree, (), against=main))
+    evidence = gather_evidence(site, job, BaseEvidence(), tree, (), against=main)
+    before = before_it(site, job, merged.main.commit, evidence)
+    return rechecked(job, evidence, before)
 
 
-def rechecked(evidence: Evidence) -> Result | None:
-    """Why a tree with this evidence may not land, or None."""
+def before_it(site: Site, job: Job, onto: str, evidence: Evidence) -> BaseEvidence:
+    """The checks on main before a landing that a forge made, where those after it do not pass.
+
+    Whoever is asked what to do with it should know whether it is this that broke main.
+    """
+    if not job.run.merged or evidence.report.passed:
+        return BaseEvidence()
+    claim = job.claim.model_copy(update={"base": onto})
+    return base_evidence(site, replace(job, claim=claim))
+
+
+def rechecked(job: Job, evidence: Evidence, before: BaseEvidence) -> Result | None:
+    """Why a tree with this evidence may not land, or is not found good on main; or None.
+
+    ``before``: the checks on main before it, as far as they were run.
+    """
     failure, message = verdict_of(evidence)
     if failure is None:
         return None
+    too = "" if before.report.passed else " (main before it did not pass its checks either)"
+    where = (
+        f"on main as {job.run.merged[:12]} left it" if job.run.merged else "on the tree that lands"
+    )
     result = failed(
         failure,
-        f"on the tree that lands: {message}",
+        f"{where}: {message}{too}",
         error=evidence.report.error_digest or sha256(message),
         causes=evidence.report.failure_classes,
     )
@@ -239,8 +272,10 @@ def _noted(ctx: Context, job: Job, merged: Merged, commit: str) -> bool:
 __all__ = [
     "InTheWay",
     "Merged",
+    "before_it",
     "land",
     "merge_with_main",
+    "merged_by_forge",
     "must_recheck",
     "recheck",
     "rechecked",

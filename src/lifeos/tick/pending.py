@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lifeos.core.clean import one_line
 from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_text
 from lifeos.core.records import Held
 from lifeos.core.review import Review
 from lifeos.core.state import OnApprove, Run
-from lifeos.core.table import INTRUDED
+from lifeos.core.table import TAKES_BACK
 from lifeos.model import ItemKind, Stage, Trust
 from lifeos.store.diff import diffstat
 from lifeos.store.entries import attempt_path
@@ -25,15 +27,8 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
     """The file under ``.lifeos/queue/`` that stands for an item about to be opened."""
     by_pull = ctx.rules.approvals.trust is Trust.MERGE
     run = ctx.ledger.snapshot.runs.get(held.run or "")
-    if held.rule == INTRUDED:
-        trees = [ctx.repo.objects.commit(commit).tree for commit in (held.onto, held.about)]
-        facts = PendingFacts(
-            diffstat=diffstat(ctx.repo, *trees),
-            base=held.onto[:12],
-            ref=held.about[:12],
-            by_pull=by_pull,
-        )
-        return pending_text(held, facts)
+    if held.rule in TAKES_BACK:
+        return pending_text(held, _on_main(ctx, held, by_pull=by_pull))
     if run is None:
         differs = ("What differs from the adopted set", _rules(ctx, gathered))
         details = (differs, *_past_under(ctx, gathered, held))
@@ -49,14 +44,7 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         base=run.base[:12] if stat else "",
         ref=work_ref(run.id) if stat else "",
         reviews=_reviews(ctx, run),
-        checks=tuple(
-            CheckLine(name=result.name, status=result.status.value, message=result.message)
-            for result in evidence.report.results
-        )
-        + tuple(
-            CheckLine(name=item.text, status="passed" if item.passed else "failed")
-            for item in evidence.acceptance
-        ),
+        checks=_check_lines(evidence),
         details=_details(ctx, gathered, held, run),
         attempts=run.attempts,
         usage=run.usage,
@@ -67,6 +55,45 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         again=_again(run),
     )
     return pending_text(held, facts)
+
+
+def _on_main(ctx: Context, held: Held, *, by_pull: bool) -> PendingFacts:
+    """What is on main, and why it is asked about: if a run landed it, what was found there."""
+    facts = PendingFacts(by_pull=by_pull)
+    if held.onto:
+        trees = [ctx.repo.objects.commit(commit).tree for commit in (held.onto, held.about)]
+        stat = diffstat(ctx.repo, *trees)
+        facts = replace(facts, diffstat=stat, base=held.onto[:12], ref=held.about[:12])
+    runs = ctx.ledger.snapshot.runs.values()
+    run = next((run for run in runs if run.merged == held.about), None)
+    if run is None:
+        return facts
+    return replace(
+        facts,
+        task=run.task,
+        title=run.title,
+        checks=_check_lines(_evidence(ctx, run)),
+        details=_feedback(ctx, run),
+    )
+
+
+def _check_lines(evidence: Evidence) -> tuple[CheckLine, ...]:
+    checks = [
+        CheckLine(name=result.name, status=result.status.value, message=result.message)
+        for result in evidence.report.results
+    ]
+    accepted = [
+        CheckLine(name=item.text, status="passed" if item.passed else "failed")
+        for item in evidence.acceptance
+    ]
+    return (*checks, *accepted)
+
+
+def _feedback(ctx: Context, run: Run) -> tuple[tuple[str, str], ...]:
+    """What the last attempt was told went wrong."""
+    path = f"{attempt_path(run.id, run.feedback)}/feedback.md"
+    feedback = ctx.ledger.read(path) if run.feedback else None
+    return (("What went wrong", feedback.decode("utf-8", "replace")),) if feedback else ()
 
 
 def _again(run: Run) -> bool:
@@ -119,10 +146,7 @@ def _details(ctx: Context, gathered: Gathered, held: Held, run: Run) -> tuple[tu
         start, end = task.span
         text = gathered.tasks.data[start:end].decode("utf-8", "replace")
         details.append(("The task's new text", text))
-    if run.feedback:
-        feedback = ctx.ledger.read(f"{attempt_path(run.id, run.feedback)}/feedback.md")
-        if feedback:
-            details.append(("What went wrong", feedback.decode("utf-8", "replace")))
+    details += _feedback(ctx, run)
     if held.item_kind is ItemKind.BREACH and _again(run):
         details.append(("Where the change is", _set_apart(run)))
     return tuple(details)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from lifeos.core.answers import answer_path, answer_text
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.clean import for_commit, one_line
+from lifeos.core.pullpage import TAKEN_BACK
 from lifeos.core.pulls import is_landing
 from lifeos.core.state import Item, PullRequest, Run
-from lifeos.core.table import INTRUDED
+from lifeos.core.table import TAKES_BACK
 from lifeos.model import Decision
 from lifeos.store.entries import TITLE_LIMIT
 from lifeos.store.merge import merge
@@ -40,8 +41,8 @@ def head_of(ctx: Context, item: Item) -> PullRequest | None:
 
 def _approval(ctx: Context, main: Main, item: Item) -> PullRequest:
     tree, parent = main.tree, main.commit
-    if item.rule == INTRUDED and (undone := without_commit(ctx, main, item)):
-        title = f"Take back {item.about[:12]}, which reached main unasked"
+    if item.rule in TAKES_BACK and (undone := without_commit(ctx, main, item)):
+        title = f"Take back {item.about[:12]}, {TAKEN_BACK[item.rule]}"
         parent = _commit(ctx, undone, parent, title)
         tree = undone
     path = answer_path(item.id)
@@ -87,7 +88,12 @@ def _marks(ctx: Context, main: Main, run: Run) -> Marks:
 
 
 def without_commit(ctx: Context, main: Main, item: Item) -> str | None:
-    """Main's tree without what came to it unasked; None where later changes stand on that."""
+    """Main's tree without what the item is about; None where that cannot be prepared.
+
+    Later changes may stand on it, or what main was before it cannot be told.
+    """
+    if not item.onto:
+        return None
     objects = ctx.repo.objects
     made = objects.commit(item.about)
     parted = objects.write_commit(made.tree, (), "what is taken back", when=0)

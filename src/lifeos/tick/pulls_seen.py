@@ -251,11 +251,14 @@ def _moved(ctx: Context, item: Item, pull: PullRequest, head: str) -> dict[str, 
 
 
 def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
-    """Whether main has changed so that what was asked is not what would land."""
+    """Whether main has changed so that what was asked is not what would land.
+
+    What it would make of the checks is found when it has landed: they are run again then.
+    """
     if _is_there(ctx, main, pull):
         return False  # merged just now: the forge's word on who did it is waited for
     loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
-    if _moved_under(ctx, item, main.commit, loop.reapprove, loop.recheck):
+    if _moved_under(ctx, item, main.commit, loop.reapprove):
         return True
     fetch_head(ctx, pull.head)
     try:
@@ -273,11 +276,11 @@ def _is_there(ctx: Context, main: Main, pull: PullRequest) -> bool:
         return False
 
 
-def _moved_under(ctx: Context, item: Item, main: str, *rules: Overlap) -> bool:
+def _moved_under(ctx: Context, item: Item, main: str, reapprove: Overlap) -> bool:
     """Whether people changed, up to this commit, what they were asked about landing on."""
     run = ctx.ledger.snapshot.runs[item.run or ""]
     changed = changed_by_people(ctx.repo, item.main, main) if item.main else frozenset()
-    return bool(changed) if Overlap.ALWAYS in rules else not changed.isdisjoint(run.paths)
+    return bool(changed) if reapprove is Overlap.ALWAYS else not changed.isdisjoint(run.paths)
 
 
 def _told_otherwise(ctx: Context, run: Run, main: str) -> bool:
