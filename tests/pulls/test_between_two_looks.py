@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lifeos.core.table import INTRUDED
 from lifeos.errors import UsageError
 from lifeos.forge import NotFound
 from lifeos.model import CloseOutcome, Stage
+from pull_copies import At, at_point
 from pull_scene import WORK, OnForge, on_forge
 
 
@@ -174,3 +176,46 @@ def test_a_forge_that_is_named_wrongly_is_said(tmp_path: Path, given: str) -> No
         scene.environ["LIFEOS_FORGE"] = given
         with pytest.raises(UsageError, match="HOST/OWNER/NAME"):
             scene.tick()
+
+
+@pytest.mark.parametrize("evil", [False, True])
+@pytest.mark.parametrize("then", ["adopt", "escalate"])
+def test_a_merge_beside_a_change_of_the_rules_is_not_swallowed(
+    tmp_path: Path, then: str, *, evil: bool
+) -> None:
+    """The rules of open runs change, so that their questions are asked anew; but this one is
+    answered on main already. With more in it than was asked, it is asked about."""
+    scene = at_point(tmp_path, "pr", At.LANDING, f'{{"loop.on_governance_change": "{then}"}}')
+    scene.forge.pusher = scene.forge.who("ann")
+    path = "policies/loop.yaml"
+    value = json.loads(scene.at_hub(path))
+    scene.forge.push_to("main", {path: json.dumps({**value, "tasks_per_tick": 9})}, "ann")
+    if evil:
+        scene.forge.push_to(scene.pull().head_ref, {"evil.txt": "x\n"}, "wes")
+    scene.merge()
+    scene.tick()
+    if then == "escalate" and not evil:
+        scene.merge()  # the question whether the new rules hold for what is open
+        scene.tick()
+    if not evil:
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.PASS]
+        assert not scene.snapshot().items
+    else:
+        assert INTRUDED in [each.rule for each in scene.snapshot().items.values()]
+        assert [closed.outcome for closed in scene.ended()] == [CloseOutcome.CANCELLED]
+    Project(scene.folder).cli("verify")
+
+
+def test_a_conflict_is_verified_by_the_rules_that_hold(tmp_path: Path) -> None:
+    """The run keeps rules by which lifeos pushed main: that it was tried to land is no fault."""
+    rules = '{"loop.on_governance_change": "finish"}'
+    scene = at_point(tmp_path, "direct", At.LANDING, rules)
+    scene.forge.pusher = scene.forge.who("ann")
+    path = ".lifeos/config.yaml"
+    value = json.loads(scene.at_hub(path))
+    files: dict[str, str | None] = {path: json.dumps({**value, "main_writes": "pr"})}
+    scene.forge.push_to("main", {**files, WORK: "something else\n"}, "ann")
+    scene.tick()
+    claimed = [r for r in scene.records() if isinstance(r, Claimed) and r.stage is Stage.CLOSE]
+    assert len(claimed) == 1
+    Project(scene.folder).cli("verify")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lifeos.core.facts import (
+    Answer,
     Attempt,
     End,
     Facts,
@@ -73,24 +74,37 @@ def _lost(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             yield Interrupt(run=run.id)
 
 
+def _on_main(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """Landings that an approver has merged: before anything withdraws the question they answer."""
+    for answer in facts.answers:
+        item = snapshot.items.get(answer.item)
+        landing = item is not None and item.pull is not None and item.pull.landing
+        if landing and answer.decision is Decision.APPROVE:
+            yield _resolved(facts, now, answer)
+
+
 def _answered(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """Reject wins over revise, and revise over approve, when several answers are there."""
     order = (Decision.REJECT, Decision.REVISE, Decision.APPROVE)
     for answer in sorted(facts.answers, key=lambda answer: order.index(answer.decision)):
         if answer.item in snapshot.items:
-            yield Write(
-                record=Resolved(
-                    at=now,
-                    item=answer.item,
-                    decision=answer.decision,
-                    who=answer.who,
-                    trust=answer.trust,
-                    commit=answer.commit,
-                    comment=answer.comment,
-                    raw=answer.raw,
-                    main=facts.main,
-                )
-            )
+            yield _resolved(facts, now, answer)
+
+
+def _resolved(facts: Facts, now: int, answer: Answer) -> Write:
+    return Write(
+        record=Resolved(
+            at=now,
+            item=answer.item,
+            decision=answer.decision,
+            who=answer.who,
+            trust=answer.trust,
+            commit=answer.commit,
+            comment=answer.comment,
+            raw=answer.raw,
+            main=facts.main,
+        )
+    )
 
 
 def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -228,14 +242,13 @@ def _tasks(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 
     While its landing PR is open a ticked box says nothing: the merge of that may have brought it.
     """
-    merged = {answer.item for answer in facts.answers if answer.decision is Decision.APPROVE}
     for run in snapshot.runs.values():
         if run.claim or run.status is RunStatus.ENDING:
             continue
         item = snapshot.items.get(run.item or "")
         pull = item.pull if item is not None else None
         lands = pull is not None and pull.landing and pull.number > 0
-        if run.merged or (lands and run.item in merged):
+        if run.merged:
             continue  # the merge that landed it ticked its box
         task = facts.tasks.get(run.task)
         if lands and task is not None and task.done:
@@ -360,8 +373,9 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _endings,
     _stop,
     _adoption,
+    _intruded,  # what is on main, and who brought it, before what takes its question back
+    _on_main,
     _pinned,
-    _intruded,
     _tasks,
     _answered,
     _conflicts,
