@@ -130,6 +130,8 @@ class Answers:
                 )
             )
         ]
+        if query.get("sort") == "updated":
+            return sorted(found, key=lambda pull: pull.updated, reverse=True)
         return sorted(found, key=lambda pull: pull.created, reverse=True)
 
     def _patch(self, number: int, given: Any, who: Account) -> Reply:

@@ -61,7 +61,10 @@ class OnForge(Scene):
             trace=trace or untraced,
         )
         with Repo.open(self.folder, trace or untraced) as repo:
-            return Tick(opened(repo, world, limits or Limits())).run()
+            report = Tick(opened(repo, world, limits or Limits())).run()
+            if report.unfinished is not None:
+                raise report.unfinished  # as the command does, when it has shown the report
+            return report
 
     @property
     def hub(self) -> Git:

@@ -129,6 +129,9 @@ def test_replay_of_a_question_that_was_asked_anew(tmp_path: Path, mode: str) -> 
     assert old.id not in scene.snapshot().items
     if mode == "direct":
         assert "no such question is open" in report.standing(())
+    else:
+        assert "was merged when its question was over" in report.standing(())
+        assert INTRUDED in [item.rule for item in scene.snapshot().items.values()]
 
 
 @pytest.mark.parametrize("act", ["revise", "reject"])

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from command_line import Project
 from lifeos.core.records import Claimed, Resolved, Topic
+from lifeos.core.state import Item
 from lifeos.errors import Busy, Exit, LifeosError, NotAuthorised
 from lifeos.forge import ForbiddenBySetting, NotFound, RateLimited
-from lifeos.model import CloseOutcome
+from lifeos.model import CloseOutcome, ItemKind
 from live_values import Asked
-from pull_copies import At, at_point, clone_of
+from loop_scene import BACKLOG
+from pull_copies import At, answering, at_point, clone_of
 from pull_scene import APP, WORK, OnForge
+from strange_answers import Strange
 
 TOKEN = "LIFEOS_TEST_TOKEN"  # noqa: S105 - the name of the variable, no token
 
@@ -161,9 +165,7 @@ def test_one_that_cannot_be_opened_keeps_no_other_back(tmp_path: Path) -> None:
     """Both are tried before the error is told."""
     scene = at_point(tmp_path, "direct", At.LANDING)
     scene.forge.push_to(scene.pull().head_ref, {"src/x.py": "x\n"}, "wes")
-    path = "policies/approvals.yaml"
-    value = json.loads(scene.at_hub(path)) | {"expiry": {"hours": 5}}
-    scene.forge.push_to("main", {path: json.dumps(value)}, "wes")
+    other_rules(scene)
     scene.forge.trouble("status", "POST", "/pulls", status=422, message="Validation Failed")
     with pytest.raises(LifeosError):
         scene.tick()
@@ -231,3 +233,115 @@ def test_two_clones_at_once(tmp_path: Path, at: At) -> None:
     assert len(claims) == len(set(claims))
     notes = [n.pull.number for n in first.notes(Topic.PULL) if n.pull and n.pull.number]
     assert len(notes) == len(set(notes))
+
+
+# --- one of several -----------------------------------------------------------------------------
+
+
+def other_rules(scene: OnForge) -> None:
+    """Rules on main that have to be asked about."""
+    path = "policies/approvals.yaml"
+    value = json.loads(scene.at_hub(path)) | {"expiry": {"hours": 5}}
+    scene.forge.push_to("main", {path: json.dumps(value)}, "wes")
+
+
+def two_questions(folder: Path) -> tuple[OnForge, Item, Item]:
+    """Whether the work may land, and whether other rules hold."""
+    scene = at_point(folder, "direct", At.LANDING)
+    other_rules(scene)
+    scene.tick()
+    items = scene.snapshot().items.values()
+    (rules,) = (item for item in items if item.kind is ItemKind.GOVERNANCE)
+    (landing,) = (item for item in items if item.kind is ItemKind.STAGE_REVIEW)
+    return scene, landing, rules
+
+
+@pytest.mark.parametrize("how", ["strange", "out of order"])
+def test_one_that_cannot_be_heard_keeps_no_other_from_being_heard(tmp_path: Path, how: str) -> None:
+    """Both were merged. The one that can be heard is taken; the other is said, and nothing
+    resumes by it; once it can be heard, it counts."""
+    scene, landing, rules = two_questions(tmp_path)
+    scene.merge(item=landing)
+    scene.merge(item=rules)
+    since = scene.tip()
+    number = scene.pull(landing).number
+    if how == "strange":
+        with answering(Strange(scene.forge, number)):
+            report = scene.tick()
+    else:
+        scene.forge.trouble("status", "GET", f"/pulls/{number}", times=99, status=502)
+        report = scene.tick()
+        scene.forge.troubles.clear()
+    taken = [r.item for r in scene.records(since) if isinstance(r, Resolved)]
+    assert taken == [rules.id]
+    assert landing.id in scene.snapshot().items
+    assert len(report.refusals) == 1
+    assert landing.id in report.refusals[0]
+    assert "what became of its pull request is not known" in report.refusals[0]
+    assert not scene.on_hub(WORK)
+    scene.tick()
+    assert scene.on_hub(WORK)
+
+
+def test_if_all_of_them_fail_it_is_the_forge(tmp_path: Path) -> None:
+    """Nothing is recorded, and it is asked for no more than the first two."""
+    scene, landing, _ = two_questions(tmp_path)
+    scene.merge(item=landing)
+    since = scene.tip()
+    scene.forge.asked.clear()
+    scene.forge.trouble("status", "GET", "/pulls/", times=99, status=502)
+    fails(scene, Busy, Exit.BUSY)
+    assert scene.tip() == since
+    assert len({path for _, path in scene.forge.asked}) == 2
+
+
+def test_a_limit_is_the_forges_at_whichever_it_shows(tmp_path: Path) -> None:
+    """Though another one was heard before."""
+    scene, landing, rules = two_questions(tmp_path)
+    scene.merge(item=landing)
+    scene.merge(item=rules)
+    since = scene.tip()
+    last = max(scene.pull(landing).number, scene.pull(rules).number)
+    scene.forge.trouble("limit", "GET", f"/pulls/{last}", wait=5)
+    fails(scene, RateLimited, Exit.BUSY)
+    assert scene.tip() == since
+
+
+def test_what_was_recorded_is_shown_before_the_error(tmp_path: Path) -> None:
+    """Of the command: what ended and what waits on standard output, then why it is not open."""
+    scene = at_point(tmp_path, "pr", At.START)
+    scene.forge.workflows_may_open = False
+    project = Project(scene.folder)
+    token = scene.forge.who("github-actions[bot]").token
+    told = project.cli("tick", "--quiet", code=4, LIFEOS_TEST_TOKEN=token)
+    assert f"waiting for the CEO: {scene.item().id}" in told.out
+    assert "not permitted to create or approve pull requests" in told.err
+    again = project.cli("tick", "--quiet", "--json", code=4, LIFEOS_TEST_TOKEN=token)
+    assert again.data["waiting"] == [scene.item().id]
+
+
+def test_what_was_claimed_is_handed_out_though_the_forge_refuses(tmp_path: Path) -> None:
+    """The claims would else run out with nobody working on them."""
+    scene = at_point(tmp_path, "direct", At.COMMANDS, pusher="ann")
+    second = BACKLOG.partition("## P0\n")[2].replace("LO-aaaaaa", "LO-bbbbbb")
+    text = scene.at_hub("BACKLOG.md") + "\n" + second.replace("docs/", "src/")
+    scene.forge.push_to("main", {"BACKLOG.md": text}, "ann")
+    other_rules(scene)
+    scene.forge.workflows_may_open = False
+    token, out = scene.forge.who("github-actions[bot]").token, tmp_path / "claims"
+    told = Project(scene.folder).cli("ci", "claim", "--out", str(out), LIFEOS_TEST_TOKEN=token)
+    (job,) = json.loads(told.out)["include"]
+    assert [path.name for path in out.iterdir()] == [job["claim"]]
+    assert "not permitted to create or approve pull requests" in told.err
+
+
+def test_what_the_remote_does_not_remove_is_said(tmp_path: Path) -> None:
+    """A branch of an answered question that may not be deleted: the tick says which, and why."""
+    scene = at_point(tmp_path, "direct", At.LANDING)
+    scene.hub("config", "receive.denyDeletes", "true")
+    branch = scene.pull().head_ref
+    scene.merge()
+    scene.tick()
+    assert scene.forge.git.tip(branch)
+    said = [line for line in scene.said if "did not remove" in line]
+    assert any(f"refs/heads/{branch}" in line and "deletion" in line for line in said), said

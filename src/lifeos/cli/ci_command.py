@@ -88,8 +88,11 @@ def claim(
         page.show(repo, "claim", batch.report, f"claimed {len(batch.claims)} attempts")
     typer.echo(line_of(batch.matrix))
     _tell(batch.report, untold)
-    # What was claimed is to be carried out, whatever else there is to say.
-    return Exit.OK if batch.claims else _code(batch.report)
+    if batch.claims:  # they are to be carried out, whatever else there is to say
+        if batch.report.unfinished is not None:
+            progress(str(batch.report.unfinished))
+        return Exit.OK
+    return _code(batch.report)
 
 
 @app.command()
@@ -237,6 +240,8 @@ def _tell(report: Report, untold: tuple[str, ...]) -> None:
 
 
 def _code(report: Report) -> int:
+    if report.unfinished is not None:
+        raise report.unfinished
     if report.broken:
         return Exit.USAGE
     if report.in_the_way:

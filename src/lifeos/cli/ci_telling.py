@@ -46,6 +46,7 @@ class Page:
             *map(str, report.problems),
             *report.refusals,
             *(f"{task}: {outcome}" for task, _, outcome in report.ended if outcome is blocked),
+            *([str(report.unfinished)] if report.unfinished is not None else ()),
         ]
         self.lines[Notice.WARNING] += [*report.in_the_way, *report.resting]
         if target := self.environ.get("GITHUB_STEP_SUMMARY", ""):

@@ -100,7 +100,10 @@ def command(
         for problem in told.problems:
             progress(problem)
         standing = report.standing(data.waiting)
-    return _shown(data, standing, json=json)
+    code = _shown(data, standing, json=json)
+    if report.unfinished is not None:
+        raise report.unfinished  # after what was recorded all the same
+    return code
 
 
 def _id_of(ctx: Context, name: str) -> str:

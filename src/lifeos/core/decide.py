@@ -107,6 +107,13 @@ def _resolved(facts: Facts, now: int, answer: Answer) -> Write:
     )
 
 
+def _withdrawn(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """What said "merge its pull request" is asked in the way that holds now."""
+    for item in snapshot.items.values():
+        if item.id in facts.withdrawn:
+            yield asked_anew(snapshot, facts, now, item, "answers no longer come by pull requests")
+
+
 def _expired(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """An item that waited too long is rejected, or asked anew: it never approves by waiting."""
     expiry = facts.sets[snapshot.governance].approvals.expiry
@@ -210,10 +217,10 @@ def _intruded(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """
     for found in facts.intruded:
         item = snapshot.items.get(found.item)
-        if item is None:
-            continue
-        if not any(other.about == found.commit for other in intrusions(snapshot)):
+        if found.commit not in snapshot.asked_about:
             yield held_intrusion(snapshot, facts, now, found)
+        elif item is None:
+            continue  # its question was over before
         elif item.run is not None and item.pull is not None and item.pull.landing:
             reason = f"its work reached main, and {found.reason}"
             yield End(run=item.run, outcome=CloseOutcome.CANCELLED, reason=reason)
@@ -380,6 +387,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _answered,
     _conflicts,
     _anew,
+    _withdrawn,
     _expired,
     _nobody_left,
     _budget_freed,

@@ -67,6 +67,7 @@ from lifeos.model import (
     FailureClass,
     ItemKind,
     Stage,
+    Trust,
 )
 
 # What an attempt's record may ask, by its action. Asking is the only way to wait for a person.
@@ -80,6 +81,10 @@ _ASKS: Mapping[Action, frozenset[ItemKind]] = {
 # Items that only an attempt's record can ask for.
 _OF_ATTEMPTS = frozenset({ItemKind.WAIVER, ItemKind.BREACH, ItemKind.ENVIRONMENT})
 _WITHOUT_RUN = frozenset({ItemKind.GOVERNANCE, ItemKind.PROPOSAL})
+_OVER = 20
+"""Queue PRs of questions that are over: so many are kept in mind."""
+_ASKED_ABOUT = 100
+"""Commits on main that were asked about: so many are kept in mind."""
 NOT_PINNED = "governance:not_pinned"
 """The rule of a question about a set that differs in what runs never pin: they are left alone."""
 
@@ -362,7 +367,11 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         main=record.main,
         onto=record.onto,
     )
-    return snapshot.model_copy(update={"items": {**snapshot.items, item.id: item}})
+    update: dict[str, object] = {"items": {**snapshot.items, item.id: item}}
+    if item.rule in TAKES_BACK:
+        about = dict.fromkeys((*snapshot.asked_about, item.about))
+        update["asked_about"] = tuple(about)[-_ASKED_ABOUT:]
+    return snapshot.model_copy(update=update)
 
 
 def _held_run(run: Run, record: Held) -> tuple[Run, OnApprove]:
@@ -390,9 +399,21 @@ def _held_run(run: Run, record: Held) -> tuple[Run, OnApprove]:
     ), on_approve
 
 
-def _without_item(snapshot: Snapshot, item_id: str) -> Snapshot:
-    items = {key: item for key, item in snapshot.items.items() if key != item_id}
-    return snapshot.model_copy(update={"items": items})
+def _without_item(snapshot: Snapshot, item_id: str, *, merged: bool = False) -> Snapshot:
+    """The question is over; ``merged``: by the merge of its queue PR."""
+    item = snapshot.items[item_id]
+    items = {key: other for key, other in snapshot.items.items() if key != item_id}
+    over, pull = snapshot.over, item.pull
+    if pull is not None and pull.number and pull.brings_more and not merged:
+        over = dict([*over.items(), (item.id, pull)][-_OVER:])
+    return snapshot.model_copy(update={"items": items, "over": over})
+
+
+def _without_items_of(snapshot: Snapshot, run: Run) -> Snapshot:
+    for item in snapshot.items.values():
+        if item.run == run.id:
+            snapshot = _without_item(snapshot, item.id)
+    return snapshot
 
 
 def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
@@ -401,7 +422,10 @@ def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
         raise IllegalTransition(f"item {record.item} is not open")
     if record.decision not in ANSWERS[item.kind]:
         raise IllegalTransition(f"{record.decision} is no answer to a {item.kind} item")
-    snapshot = _without_item(snapshot, item.id)
+    merged = record.trust is Trust.MERGE and bool(record.commit)
+    if item.pull is not None and item.pull.brings_more:
+        merged = merged and record.decision is Decision.APPROVE
+    snapshot = _without_item(snapshot, item.id, merged=merged)
     if item.run is None:
         return _resolve_governance(snapshot, item, record)
     run = _run(snapshot, item.run)
@@ -437,9 +461,8 @@ def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
     asked = any(i.rule in TAKES_BACK and i.about == run.merged for i in snapshot.items.values())
     if run.merged and record.outcome is not CloseOutcome.PASS and not asked:
         raise IllegalTransition(f"run {run.id} is on main unverified, and nobody is asked about it")
-    items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
     runs = {key: other for key, other in snapshot.runs.items() if key != run.id}
-    return snapshot.model_copy(update={"runs": runs, "items": items})
+    return _without_items_of(snapshot, run).model_copy(update={"runs": runs})
 
 
 def left_behind(snapshot: Snapshot, run: Run) -> bool:
@@ -583,7 +606,6 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
     run = _run(snapshot, record.run)
     if run.status in (RunStatus.CLAIMED, RunStatus.ENDING) or record.edited is None:
         raise IllegalTransition(f"run {run.id} is {run.status}: it cannot begin again")
-    items = {key: item for key, item in snapshot.items.items() if item.run != run.id}
     fresh = retold(run, record.edited).model_copy(
         update={
             "stage": record.stage or Stage.DESIGN,
@@ -611,4 +633,4 @@ def _noted_restarted(snapshot: Snapshot, record: Noted) -> Snapshot:
             "base": record.commit or run.base,
         }
     )
-    return _with_run(snapshot, fresh).model_copy(update={"items": items})
+    return _with_run(_without_items_of(snapshot, run), fresh)

@@ -164,12 +164,12 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
     """What became of a question by its queue PR."""
     if not fact.ours:
         return _anew(asked.item, "its pull request was pointed at another branch")
+    if asked.now.trust is not Trust.MERGE:
+        return _otherwise(asked, fact)
     refused = asked.approver(fact.closed_by) is not None and fact.closed_by != fact.reopened_by
     match fact.state:
         case PullState.MERGED if refused and fact.on_main and _brought(asked, fact):
             return _intruded(asked.item, fact, f"{fact.closed_by} had closed it")
-        case PullState.MERGED if refused and asked.pull.landing:
-            return Waits()  # what it brings is on main, or will be: then it is judged
         case PullState.OPEN | PullState.MERGED if refused:
             return _closed(asked, fact)  # who opens it again does not take another's word back
         case PullState.OPEN:
@@ -180,9 +180,16 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
             return _merged(asked, fact)
 
 
+def _otherwise(asked: Asked, fact: PullFact) -> Judged:
+    """Answers come otherwise by now, and it is asked anew so; but what is on main is there."""
+    if fact.state is PullState.MERGED and fact.on_main and _brought(asked, fact):
+        return _intruded(asked.item, fact, "merges are no answers any more")
+    return Waits()
+
+
 def _brought(asked: Asked, fact: PullFact) -> bool:
     """Whether more than an answer reached main by it."""
-    return asked.pull.landing or not fact.faithful or fact.content is Content.OTHER
+    return asked.pull.brings_more or not fact.faithful or fact.content is Content.OTHER
 
 
 def _open(asked: Asked, fact: PullFact) -> Judged:
@@ -190,7 +197,7 @@ def _open(asked: Asked, fact: PullFact) -> Judged:
     if objection is not None:
         return objection
     if fact.head != asked.pull.head:
-        edited = fact.content is Content.ANSWER and not asked.pull.landing
+        edited = fact.content is Content.ANSWER and not asked.pull.brings_more
         if not edited or fact.decision in (None, Decision.APPROVE):
             return _anew(asked.item, "somebody pushed to its branch")
     if asked.subject_now != asked.item.subject:
@@ -251,7 +258,7 @@ def _merged(asked: Asked, fact: PullFact) -> Judged:
     if not fact.on_main:
         return _anew(item, "it was merged, and main does not have it")
     moved = fact.head != pull.head
-    if not fact.faithful or (moved and (pull.landing or fact.content is Content.OTHER)):
+    if not fact.faithful or (moved and (pull.brings_more or fact.content is Content.OTHER)):
         more = "something else than lifeos had pushed was merged"
         return _intruded(item, fact, more)
     wrong = _wrong_merge(asked, fact)

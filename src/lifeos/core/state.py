@@ -183,6 +183,11 @@ class PullRequest(Frozen):
     landing: bool = False
     reopened: bool = False
 
+    @property
+    def brings_more(self) -> bool:
+        """Whether its merge brings more than an answer: work, or what takes some back."""
+        return self.landing or self.commits > 1
+
 
 class Item(Frozen):
     """One open checkpoint."""
@@ -225,7 +230,12 @@ class Retry(Frozen):
 
 
 class Snapshot(Frozen):
-    """What is open after ``seq`` transitions. ``root`` is the id of the ledger's first commit."""
+    """What is open after ``seq`` transitions. ``root`` is the id of the ledger's first commit.
+
+    ``over`` are queue PRs that bring more than an answer, of questions that ended otherwise than by
+    their merge, by item; ``asked_about`` the commits on main of which it was asked whether to take
+    them back. Of both the last ones: what is merged all the same should not go unseen.
+    """
 
     root: str = ""
     seq: int = 0
@@ -238,6 +248,8 @@ class Snapshot(Frozen):
     items: Mapping[str, Item] = {}
     spend: Spend = Spend()
     retries: Mapping[str, Retry] = {}
+    over: Mapping[str, PullRequest] = {}
+    asked_about: tuple[str, ...] = ()
 
     @property
     def reserved(self) -> float:

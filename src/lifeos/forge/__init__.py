@@ -44,6 +44,10 @@ class Outage(Busy):
     """No answer, half of one, or one that makes no sense (exit 75)."""
 
 
+class Strange(Outage):
+    """An answer about one thing that makes no sense, from a forge that answers (exit 75)."""
+
+
 class Unclear(Outage):
     """A write whose outcome is not known: it may have been done. Look before it is repeated."""
 

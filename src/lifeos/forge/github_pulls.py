@@ -7,7 +7,7 @@ request for that is its branch: GitHub keeps one open from a head to a base.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote
@@ -58,6 +58,17 @@ class GitHubPulls:
         """All about one."""
         path = self._at(number)
         return self._pull(path, self._wire.get(path).value, number)
+
+    def merged_of(self, numbers: Collection[int]) -> tuple[Pull, ...]:
+        """Of these, those that were merged. One page is looked at, of those that changed last."""
+        path = f"{self._repo}/pulls"
+        query = {"state": "closed", "sort": "updated", "direction": "desc"}
+        value = self._wire.get(path, per_page=100, **query).value
+        with self._odd(path):
+            if not isinstance(value, list):
+                raise Odd("no list")
+            entries = [each for each in value if mapping(each).get("number") in numbers]
+            return tuple(p for each in entries if (p := pull_of(each, self._web)).merged)
 
     def _pull(self, path: str, value: Json, number: int = 0, *, wrote: bool = False) -> Pull:
         with self._odd(path, wrote=wrote):

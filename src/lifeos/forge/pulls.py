@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -105,6 +106,13 @@ class Pulls(Protocol):
 
     def pull(self, number: int) -> Pull:
         """All about one."""
+        ...
+
+    def merged_of(self, numbers: Collection[int]) -> tuple[Pull, ...]:
+        """Of these, those that were merged, as far as they changed lately.
+
+        ``merged_by`` is not said. Others among the last hundred are not looked at.
+        """
         ...
 
     def open(self, head: str, base: str, title: str, body: str) -> Pull:

@@ -31,6 +31,7 @@ from lifeos.forge import (
     Outage,
     RateLimited,
     Refused,
+    Strange,
     Unclear,
 )
 
@@ -184,7 +185,7 @@ class Wire:
             yield from value
             if not answer.has_next:
                 return
-        raise Outage(f"{self.host} has more than {_MAX_PAGES * _PER_PAGE} entries at {path}")
+        raise Strange(f"{self.host} has more than {_MAX_PAGES * _PER_PAGE} entries at {path}")
 
     def _once(
         self,
@@ -237,10 +238,10 @@ class Wire:
             return None
         return value
 
-    def odd(self, path: str) -> Outage:
+    def odd(self, path: str) -> Strange:
         """The error for an answer that lacks what GitHub always gives."""
         fix = f"see whether `forge: host:` is right: {self._base} must be GitHub's API"
-        return Outage(f"what {self.host} answers at {path} is not what GitHub answers", fix)
+        return Strange(f"what {self.host} answers at {path} is not what GitHub answers", fix)
 
     def _judged(self, path: str, answer: Answer, needs: str = "") -> Answer:
         """The answer, or the error that it stands for. ``needs``: the right for a write."""

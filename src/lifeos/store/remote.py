@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -201,15 +201,26 @@ class Remote:
             " .lock file of that reference; then try again",
         )
 
-    def forget(self, refs: Sequence[str]) -> None:
-        """Remove references that were for people, where they are there and the remote answers."""
+    def forget(self, refs: Sequence[str]) -> str:
+        """Remove references that were for people. Why some are still there, in a line; or ''.
+
+        Nothing depends on them, so it is no error: who wants them gone asks again.
+        """
         try:
             there = self.tips(*refs) if refs else {}
-        except Busy:
-            return  # nothing depends on them, and all else is done
-        if there:
+            if not there:
+                return ""
             leases = [f"--force-with-lease={ref}:{oid}" for ref, oid in there.items()]
-            self._call(*_PUSH, *leases, "--end-of-options", self.url, *(f":{ref}" for ref in there))
+            gone = (f":{ref}" for ref in there)
+            result = self._call(*_PUSH, *leases, "--end-of-options", self.url, *gone)
+            left = self.tips(*there) if result.status != 0 else {}
+        except (Busy, NotAuthorised) as error:
+            return f"{self.name} did not remove {_named(refs)}: {error.message}"
+        except GitTimeout:
+            return f"{self.name} did not remove {_named(refs)}: no answer in time"
+        if not left:
+            return ""
+        return f"{self.name} did not remove {_named(left)}: {_refusal(result)}"
 
     def probe(self) -> None:
         """Ask whether main could be pushed, by pushing what it has, and not for real.
@@ -393,6 +404,19 @@ def jittered(chance: Callable[[], float], sleep: Callable[[float], None] = time.
         sleep(chance() * min(0.5, 0.02 * 2 ** min(tries, 10)))
 
     return pause
+
+
+def _named(refs: Collection[str]) -> str:
+    """The first of these references, and how many more there are."""
+    first, more = next(iter(refs)), len(refs) - 1
+    return f"{first} and {more} more" if more else first
+
+
+def _refusal(result: Result) -> str:
+    """What the remote said of the first reference that it did not change; else git's last word."""
+    lines = result.out.decode("utf-8", "replace").splitlines()
+    refused = (line.rpartition("\t")[2] for line in lines if line.startswith("!"))
+    return next(refused, "") or _last(result.err)
 
 
 def _shown(url: str) -> str:

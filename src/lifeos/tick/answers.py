@@ -64,10 +64,10 @@ def _only_rejects(judged: Answer | Refusal) -> Answer | Refusal:
 
 
 def _came_by_merge(ctx: Context, item: Item) -> bool:
-    """Whether this item's own queue PR was merged, as the forge last reported."""
+    """Whether this item's own queue PR was merged, as far as the forge says."""
     seen = ctx.pulls.get(item.id)
-    by_merge = ctx.rules.approvals.trust is Trust.MERGE
-    return by_merge and seen is not None and seen.pull is not None and seen.pull.merged
+    merged = seen is not None and seen.pull is not None and seen.pull.merged
+    return ctx.rules.approvals.trust is Trust.MERGE and (merged or item.id in ctx.unheard)
 
 
 def _open_item(ctx: Context, named: str) -> Item | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
 from lifeos.core.policy.config import MainWrites
-from lifeos.errors import Busy, LedgerBroken, UsageError
+from lifeos.errors import Busy, LedgerBroken, LifeosError, UsageError
 from lifeos.model import Trust
 from lifeos.process import untraced
 from lifeos.store.checkout import move_branch
@@ -26,7 +26,7 @@ from lifeos.store.repo import Repo
 from lifeos.store.steps import Splice
 
 if TYPE_CHECKING:
-    from lifeos.forge.pulls import Arrival, Pulls
+    from lifeos.forge.pulls import Arrival, Pull, Pulls
     from lifeos.proxy import Meter
     from lifeos.tick.pulls_asked import Seen
 
@@ -107,6 +107,9 @@ class Context:
     brought: dict[tuple[str, int, int], tuple[Introduced, ...]] = field(default_factory=dict)
     landed: list[str] = field(default_factory=list)  # references of runs that the remote can forget
     pulls: dict[str, Seen] = field(default_factory=dict)  # by item, as the forge last reported
+    unheard: dict[str, LifeosError] = field(default_factory=dict)  # by item: why it did not
+    withdrawn: frozenset[str] = frozenset()  # items whose PR was closed: answers come otherwise now
+    late: tuple[Pull, ...] = ()  # those of questions that are over, and that were merged
     meters: dict[str, Meter] = field(default_factory=dict)  # of attempts, by their claim's nonce
     left_behind: str = ""  # why this clone's own main did not come along
 
@@ -187,6 +190,10 @@ class Context:
             if came and not (arrival.before and contains(self.repo, arrival.before, commit)):
                 return arrival.who.id if arrival.who and not arrival.who.bot else 0
         return 0
+
+    def forget_pulls(self) -> None:
+        """Take nothing of what the forge last reported for granted."""
+        self.pulls, self.unheard, self.late = {}, {}, ()
 
     def forget_arrivals(self) -> None:
         """Ask the forge again who brought what: main may have moved."""

@@ -118,6 +118,7 @@ class Gatherer:
             moved=self._moved_runs(main),
             conflicting=self._conflicting(main),
             unverified=self._unverified(),
+            withdrawn=ctx.withdrawn,
             paid=paid_stages(ctx.rules.config.agents),
             unready=unready,
             may_open=may_open,
@@ -137,7 +138,7 @@ class Gatherer:
 
     def _news(self, main: Main, contents: Mapping[str, str]) -> News:
         """What came by pull requests: nothing is read of them unless some were looked at."""
-        if not self.ctx.pulls:
+        if not (self.ctx.pulls or self.ctx.unheard or self.ctx.late):
             return News()
         from lifeos.tick.pulls_seen import read_pulls  # with all that HTTP takes
 

@@ -70,6 +70,7 @@ class Tick:
         self._taken_in: list[Path] = []  # bundles whose record is not pushed yet
         self._safe = (0, 0, 0)  # opened, ended, begun: how many of them are pushed
         self._lost = 0  # races lost in a row
+        self._withdrew = False  # whether pull requests were closed since answers come otherwise
         self._fetched = ctx.world.timer()
         ctx.ledger.when_kept = self._kept
 
@@ -81,6 +82,7 @@ class Tick:
     def run(self) -> Report:
         """Go on until nothing can without a person, a time, or a limit.
 
+        Where all is recorded, and the forge cannot be made to show it, the report says so.
         Raises ``Busy`` when another tick runs in this clone.
         """
         private = self.ctx.repo.ensure_private()
@@ -135,13 +137,30 @@ class Tick:
         if ctx.remote is not None:
             ctx.bring_along()
             self.report.left_behind = ctx.left_behind
-            ctx.remote.forget(ctx.landed)
+            left = ctx.remote.forget(ctx.landed)
+            if left:
+                ctx.world.progress(left)
         if self.report.steps:
             self._pack()
         self._leave_note()
         if ctx.rules.approvals.trust is Trust.MERGE and not self.report.elsewhere:
-            self._show_pulls()  # last: all else is done where the forge refuses
+            try:
+                self._show_pulls()  # last: all else is done where the forge refuses
+            except LifeosError as error:
+                self.report.unfinished = error
             ctx.ledger.save()
+
+    def _withdraw_pulls(self) -> None:
+        """Once a tick: close what nobody should merge any more, where answers come otherwise."""
+        ctx = self.ctx
+        asked = any(item.pull for item in ctx.ledger.snapshot.items.values())
+        if ctx.rules.approvals.trust is Trust.MERGE or not asked or self._withdrew:
+            return
+        from lifeos.tick.pulls import withdraw_pulls
+
+        self._withdrew = True
+        ctx.ledger.flush()
+        ctx.withdrawn, self.report.unfinished = withdraw_pulls(ctx)
 
     def _pack(self) -> None:
         """Keep the repository small. What fails here costs room, and nothing else."""
@@ -203,6 +222,7 @@ class Tick:
         while self.report.steps < STEPS:
             try:
                 self._collect()
+                self._withdraw_pulls()
                 gathered = self.gatherer.gather()
                 self._hear(gathered)
                 busy = not self._moved_away() and self._act(pool, gathered)
@@ -404,7 +424,7 @@ class Tick:
             try:
                 self._look()  # somebody may have answered, or stopped it, meanwhile
             except Busy as error:  # what is under way here is worth more than the news
-                self.ctx.pulls = {}  # they may be newer than the main that was last fetched
+                self.ctx.forget_pulls()  # they may be newer than the main that was last fetched
                 self._fetched = timer()
                 self.ctx.world.progress(f"not looked: {error.message}")
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from functools import partial
 
+from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.pullpage import page_of, title_of
 from lifeos.core.pulls import BRANCHES, OpenAgain, branch_of
 from lifeos.core.records import Noted, Topic
 from lifeos.core.state import Item, PullRequest
-from lifeos.errors import Busy, LifeosError
+from lifeos.errors import Busy, LifeosError, NotAuthorised
 from lifeos.forge.pulls import Pulls
 from lifeos.store.remote import Remote, Update
 from lifeos.tick.context import Context
 from lifeos.tick.pull_head import head_of
 from lifeos.tick.pull_refs import HEADS, fetch_head, head_ref
-from lifeos.tick.pulls_asked import repository_page
+from lifeos.tick.pulls_asked import connected, repository_page
 from lifeos.tick.work import work_ref
 
 
@@ -37,7 +38,7 @@ def publish_pulls(ctx: Context, again: tuple[OpenAgain, ...]) -> None:
         _try(problems, partial(_opened, ctx, forge, remote, item))
     for closed in again:
         _try(problems, partial(_open_again, ctx, forge, remote, closed))
-    _try(problems, partial(_tidy, ctx, forge, remote))
+    _try(problems, partial(_tidy, problems, ctx, forge, remote))
     if problems:
         raise problems[0]
 
@@ -113,19 +114,75 @@ def _open_again(ctx: Context, forge: Pulls, remote: Remote, closed: OpenAgain) -
     )
 
 
-def _tidy(ctx: Context, forge: Pulls, remote: Remote) -> None:
+def _tidy(problems: list[LifeosError], ctx: Context, forge: Pulls, remote: Remote) -> None:
     """Close the PRs of questions that are no longer open, and remove what they were from."""
     branches, heads_there = remote.under(BRANCHES), remote.under(HEADS)
     ctx.ledger.catch_up()  # after the list: whatever is in it was noted by then, by whichever clone
     items = ctx.ledger.snapshot.items
     gone = [ref for ref in branches if ref.removeprefix(BRANCHES) not in items]
+    closed = []
     for ref in gone:
-        for pull in forge.find(ref.removeprefix("refs/heads/")):
-            if pull.state == "open":
-                forge.close_pull(pull.number, _farewell(ctx, ref.removeprefix(BRANCHES)))
+        item, failed = ref.removeprefix(BRANCHES), len(problems)
+        _try(problems, partial(_close, forge, item, _farewell(ctx, item)))
+        closed += [ref] if len(problems) == failed else []
     heads = {item.pull.head for item in items.values() if item.pull}
     kept = [ref for ref in heads_there if ref.removeprefix(HEADS) not in heads]
-    remote.forget([*gone, *kept])
+    _forget(ctx, remote, [*closed, *kept])
+
+
+def _close(forge: Pulls, item: str, why: str) -> None:
+    for pull in forge.find(branch_of(item)):
+        if pull.state == "open":
+            forge.close_pull(pull.number, why)
+
+
+def _forget(ctx: Context, remote: Remote, refs: list[str]) -> None:
+    left = remote.forget(refs)
+    if left:
+        ctx.world.progress(left)
+
+
+def withdraw_pulls(ctx: Context) -> tuple[frozenset[str], LifeosError | None]:
+    """Close the PRs of open questions that are answered otherwise now; the items, and what failed.
+
+    Their merge would be no answer any more, and a landing's would land it unasked.
+    """
+    remote = ctx.remote
+    if remote is None:
+        return frozenset(), None
+    forge, trust, done = _forge_of(ctx, remote), ctx.rules.approvals.trust, []
+    problems: list[LifeosError] = []
+    for item in ctx.ledger.snapshot.items.values():
+        if item.pull is None:
+            continue
+        failed = len(problems)
+        if forge is not None:
+            why = f"Answers no longer come by pull requests (trust: {trust}): it is asked anew."
+            _try(problems, partial(_close_if_allowed, ctx, forge, item.id, why))
+        if len(problems) == failed:
+            _forget(ctx, remote, [f"{BRANCHES}{item.id}", head_ref(item.pull.head)])
+            done.append(item.id)
+    return frozenset(done), problems[0] if problems else None
+
+
+def _close_if_allowed(ctx: Context, forge: Pulls, item: str, why: str) -> None:
+    try:
+        _close(forge, item, why)
+    except NotAuthorised as error:
+        ctx.world.progress(f"{item} is closed without a word: {error.message}")
+
+
+def _forge_of(ctx: Context, remote: Remote) -> Pulls | None:
+    """The forge that the rules still name. Without it, branches can be removed: most forges close
+    their pull requests then."""
+    settings = ctx.rules.config.forge
+    if settings.kind is ForgeKind.NONE:
+        return None
+    try:
+        return connected(settings, remote.url, ctx.world.environ)
+    except LifeosError as error:
+        ctx.world.progress(f"pull requests are closed without a word: {error.message}")
+        return None
 
 
 def _farewell(ctx: Context, item: str) -> str:

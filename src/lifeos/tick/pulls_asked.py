@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, name_on
 from lifeos.core.pulls import branch_of
-from lifeos.errors import UsageError
-from lifeos.forge import NotFound, connect_pulls
+from lifeos.errors import LifeosError, UsageError
+from lifeos.forge import NotFound, Outage, Strange, connect_pulls
 from lifeos.forge.pulls import Closed, Pull, PullReview, Pulls
 from lifeos.forge.wire import web_base
 from lifeos.tick.context import Context
@@ -78,18 +78,61 @@ def _name(settings: Forge, url: str) -> str:
 def look(ctx: Context) -> None:
     """Ask the forge what became of the queue PRs of open items. Fetch main after this.
 
+    What cannot be heard of one of them keeps no other from being heard: nothing resumes by it.
     Raises the errors of ``lifeos.forge``.
     """
     forge = ctx.forge
     if forge is None:
         return
-    pulls = {item.id: item.pull for item in ctx.ledger.snapshot.items.values() if item.pull}
+    snapshot = ctx.ledger.snapshot
+    pulls = {item.id: item.pull for item in snapshot.items.values() if item.pull}
     opened = {item: pull.number for item, pull in pulls.items() if pull.number}
     with mendable():
-        ctx.pulls = {item: _asked(forge, item, number) for item, number in opened.items()}
+        ctx.pulls, ctx.unheard = _heard(forge, opened)
+    ctx.late = _late(ctx, forge)
     # What another machine meant to ask, and died before it had pushed it, nobody can ask any more.
     lost = [item for item, pull in pulls.items() if not pull.number and not has_head(ctx, pull)]
     ctx.pulls |= dict.fromkeys(lost, Seen(None))
+
+
+def _heard(
+    forge: Pulls, opened: Mapping[str, int]
+) -> tuple[dict[str, Seen], dict[str, LifeosError]]:
+    """What the forge says of each, and why it says nothing that can be used.
+
+    Of a forge that answers at all, one that fails for a single pull request is an odd one; if two
+    in a row fail, or all there are, it is the forge.
+    """
+    seen: dict[str, Seen] = {}
+    unheard: dict[str, LifeosError] = {}
+    before = False  # whether the last one failed
+    for item, number in opened.items():
+        try:
+            seen[item] = _asked(forge, item, number)
+            before = False
+        except Strange as error:
+            unheard[item] = error
+            before = False
+        except Outage as error:
+            if before:
+                raise
+            unheard[item] = error
+            before = True
+    if before and not seen:
+        raise next(error for error in unheard.values() if not isinstance(error, Strange))
+    return seen, unheard
+
+
+def _late(ctx: Context, forge: Pulls) -> tuple[Pull, ...]:
+    """The pull requests of questions that are over which somebody merged all the same."""
+    over = ctx.ledger.snapshot.over
+    if not over:
+        return ()
+    try:
+        return forge.merged_of({pull.number for pull in over.values()})
+    except Strange as error:
+        ctx.world.progress(f"whether a closed question was merged is not known: {error.message}")
+        return ctx.late
 
 
 @contextmanager

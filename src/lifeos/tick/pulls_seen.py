@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, answer_path, read_answer
@@ -26,22 +26,22 @@ from lifeos.store.history import changed_paths
 from lifeos.store.merge import merge
 from lifeos.store.objects import MissingObject
 from lifeos.store.remote import contains
-from lifeos.store.repo import Repo
 from lifeos.store.trees import lookup
 from lifeos.tick.answers import present_subject
 from lifeos.tick.context import Context
+from lifeos.tick.landed import before_merge
 from lifeos.tick.pull_refs import fetch_head
 from lifeos.tick.pulls_asked import Seen
 from lifeos.tick.reading import Main, changed_by_people, main_at
 from lifeos.tick.tasks import read_tasks
 
-_MOST_REBASED = 50
 _REGULAR = frozenset({"100644", "100755"})
 
 
 def read_pulls(ctx: Context, main: Main, contents: Mapping[str, str]) -> News:
     """What the queue PRs of the open items mean, as they were last looked at."""
-    answers, refusals, anew, intruded, again = [], [], [], [], []
+    answers, anew, again = [], [], []
+    refusals, intruded = list(_unheard(ctx)), list(_late(ctx, main))
     for item in ctx.ledger.snapshot.items.values():
         seen, pull = ctx.pulls.get(item.id), item.pull
         if seen is None or pull is None:
@@ -63,6 +63,29 @@ def read_pulls(ctx: Context, main: Main, contents: Mapping[str, str]) -> News:
             case _:
                 pass
     return News(tuple(answers), tuple(refusals), tuple(anew), tuple(intruded), tuple(again))
+
+
+def _unheard(ctx: Context) -> Iterator[Refusal]:
+    """Of which pull requests nothing could be heard that can be used."""
+    for item, error in ctx.unheard.items():
+        if item in ctx.ledger.snapshot.items:
+            why = f"what became of its pull request is not known: {error.message}"
+            yield Refusal(item, why, error.fix or "look at it there, then run lifeos tick again")
+
+
+def _late(ctx: Context, main: Main) -> Iterator[Intruded]:
+    """What came to main by the pull requests of questions that were over."""
+    snapshot = ctx.ledger.snapshot
+    over = {pull.number: item for item, pull in snapshot.over.items()}
+    for pull in ctx.late:
+        item, commit = over.get(pull.number), pull.merge_commit
+        if item is None or not commit or commit in snapshot.asked_about:
+            continue
+        if pull.head_ref == branch_of(item) and contains(ctx.repo, main.commit, commit):
+            _fetched(ctx, item, pull.number, pull.head_sha)
+            onto = before_merge(ctx.repo, commit, pull.head_sha)
+            why = f"its pull request, number {pull.number}, was merged when its question was over"
+            yield Intruded(item=item, commit=commit, onto=onto, reason=why)
 
 
 def _question(ctx: Context, item: Item, pull: PullRequest, contents: Mapping[str, str]) -> Asked:
@@ -136,15 +159,17 @@ def _merged(
     """What main got by the merge, against what lifeos had pushed."""
     if not commit or not contains(ctx.repo, main.commit, commit):
         return fact.model_copy(update={"commit": commit})
-    known = fact.head == pull.head or _fetched(ctx, item, fact)
+    known = fact.head == pull.head or _fetched(ctx, item.id, fact.number, fact.head)
     onto = before_merge(ctx.repo, commit, fact.head)
     update: dict[str, object] = {"commit": commit, "onto": onto, "on_main": True}
+    if not onto:  # main began with it: nothing that lifeos asked about can be that
+        return fact.model_copy(update={**update, "content": Content.OTHER, "faithful": False})
     other = _differing(ctx, pull.head, commit, onto) if known else None
     mine = answer_path(item.id)
     if other is None or other - {mine}:
         update.update(content=Content.OTHER, faithful=False)
     elif other:
-        update.update(content=Content.ANSWER, faithful=not pull.landing)
+        update.update(content=Content.ANSWER, faithful=not pull.brings_more)
     if pull.landing:
         run = ctx.ledger.snapshot.runs[item.run or ""]
         loop = ctx.governance(run.governance).loop
@@ -155,13 +180,13 @@ def _merged(
     return fact.model_copy(update=update)
 
 
-def _fetched(ctx: Context, item: Item, fact: PullFact) -> bool:
+def _fetched(ctx: Context, item: str, number: int, head: str) -> bool:
     """Have the head of a PR that somebody pushed to. The forge keeps it when its branch is gone.
 
     Without it nobody can tell how many commits on main are its own.
     """
-    refs = (f"refs/heads/{branch_of(item.id)}", f"refs/pull/{fact.number}/head")
-    return ctx.remote is not None and any(ctx.remote.fetch(ref) == fact.head for ref in refs)
+    refs = (f"refs/heads/{branch_of(item)}", f"refs/pull/{number}/head")
+    return ctx.remote is not None and any(ctx.remote.fetch(ref) == head for ref in refs)
 
 
 def _differing(ctx: Context, head: str, commit: str, onto: str) -> frozenset[str] | None:
@@ -177,28 +202,6 @@ def _differing(ctx: Context, head: str, commit: str, onto: str) -> frozenset[str
     if merged.tree == made.tree:
         return frozenset()
     return frozenset(changed_paths(ctx.repo, merged.tree, made.tree))
-
-
-def before_merge(repo: Repo, commit: str, head: str) -> str:
-    """What main was before a pull request with this head was merged by this commit.
-
-    By a merge or a squash that is its first parent. By a rebase, each commit of the head came
-    over by itself, with its message.
-    """
-    parents = repo.objects.commit(commit).parents
-    if len(parents) != 1:
-        return parents[0] if parents else ""
-    here, there = commit, head
-    try:
-        for _ in range(_MOST_REBASED):
-            made, own = repo.objects.commit(here), repo.objects.commit(there)
-            alike = made.oid != own.oid and made.message == own.message
-            if not alike or (len(made.parents), len(own.parents)) != (1, 1):
-                break
-            here, there = made.parents[0], own.parents[0]
-    except MissingObject:
-        return parents[0]  # the head is not here: what is known for sure is the first parent
-    return here if here != commit else parents[0]
 
 
 def _answer_in(ctx: Context, item: Item, tree: str, still: str = "") -> dict[str, object]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from lifeos.core.facts import Facts
 from lifeos.core.questions import intrusions
 from lifeos.core.state import RunStatus, Snapshot, Wake
-from lifeos.errors import Problem
+from lifeos.errors import LifeosError, Problem
 from lifeos.model import CloseOutcome
 
 
@@ -30,6 +30,7 @@ class Report:
     main: str = ""
     left_behind: str = ""  # why this clone's own main is not the remote's
     elsewhere: str = ""  # where the truth is, if it is no longer where this tick began
+    unfinished: LifeosError | None = None  # why the forge does not show it all: the last thing done
 
     def standing(self, waiting: tuple[str, ...]) -> str:
         """What stays true until something changes, in one or a few lines."""
