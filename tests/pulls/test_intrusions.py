@@ -133,3 +133,23 @@ def test_the_record_says_what_and_why(tmp_path: Path) -> None:
     assert "take it back" in body
     assert "leave it on main" in body
     assert [n.item for n in scene.notes(Topic.PULL)][-1] == asked.id
+
+
+def test_a_rebase_onto_a_commit_of_the_same_message(tmp_path: Path) -> None:
+    """What is taken back is what came by the rebase, and not what was pushed before it."""
+    scene = at_point(tmp_path, "pr", At.START, pusher="ann")
+    scene.forge.push_to("main", {"README.md": "# One\n"}, "ann")
+    scene.tick()
+    asked = scene.pull()
+    before = scene.forge.push_to("main", {"README.md": "# Two\n"}, "ann")
+    said = {scene.hub("log", "-1", "--format=%B", each) for each in ("main", "main~1")}
+    assert len(said) == 1
+    scene.forge.push_to(asked.head_ref, {EVIL: "evil = True\n"}, "wes")
+    scene.merge(method="rebase")
+    scene.tick()
+    assert question(scene).onto == before
+    scene.merge(item=question(scene))
+    scene.tick()
+    assert scene.at_hub("README.md") == "# Two"
+    assert not scene.on_hub(EVIL)
+    assert not scene.on_hub(WORK)

@@ -39,7 +39,7 @@ from lifeos.core.readiness import awake, period_spent, reserve_of
 from lifeos.core.records import Noted, Resolved, Topic
 from lifeos.core.state import Run, RunStatus, Snapshot
 from lifeos.core.table import PERIOD_BUDGETS, TAKES_BACK
-from lifeos.model import CloseOutcome, Decision, ItemKind, Stage
+from lifeos.model import CloseOutcome, Decision, ItemKind, Stage, Trust
 
 DAY = 86_400
 _PERIOD_RULES = frozenset(f"budget:{name}" for name in PERIOD_BUDGETS)
@@ -109,8 +109,9 @@ def _resolved(facts: Facts, now: int, answer: Answer) -> Write:
 
 def _withdrawn(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     """What said "merge its pull request" is asked in the way that holds now."""
+    by_merge = facts.sets[snapshot.governance].approvals.trust is Trust.MERGE
     for item in snapshot.items.values():
-        if item.id in facts.withdrawn:
+        if item.pull is not None and not by_merge:
             yield asked_anew(snapshot, facts, now, item, "answers no longer come by pull requests")
 
 

@@ -80,7 +80,6 @@ class Facts(Frozen):
     since their approval, ``moved`` the runs for which main moved at all,
     ``conflicting`` those that cannot be landed by a pull request, not merging with main,
     ``unverified`` those that a forge has landed and that end without a pass: what main was before.
-    ``withdrawn`` are items whose pull request was closed, since answers come otherwise now.
     ``unready`` are the stages whose agent cannot be started here and now (its program or its key is
     missing).
     """
@@ -103,7 +102,6 @@ class Facts(Frozen):
     moved: frozenset[str] = frozenset()
     conflicting: frozenset[str] = frozenset()
     unverified: Mapping[str, str] = {}
-    withdrawn: frozenset[str] = frozenset()
     paid: frozenset[Stage] = frozenset()
     unready: frozenset[Stage] = frozenset()
     may_open: int = 0

@@ -572,7 +572,7 @@ def _noted_pull(snapshot: Snapshot, record: Noted) -> Snapshot:
         if not same or before.number not in (0, pull.number) or before.reopened:
             raise IllegalTransition(f"item {item.id} has another pull request")
     items = {**snapshot.items, item.id: item.model_copy(update={"pull": pull})}
-    return snapshot.model_copy(update={"items": items})
+    return snapshot.model_copy(update={"items": items, "by_pulls": True})
 
 
 def _ask_anew(snapshot: Snapshot, run: Run, item: Item) -> Snapshot:

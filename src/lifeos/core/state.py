@@ -235,6 +235,7 @@ class Snapshot(Frozen):
     ``over`` are queue PRs that bring more than an answer, of questions that ended otherwise than by
     their merge, by item; ``asked_about`` the commits on main of which it was asked whether to take
     them back. Of both the last ones: what is merged all the same should not go unseen.
+    ``by_pulls``: whether questions were ever asked by pull requests.
     """
 
     root: str = ""
@@ -250,6 +251,7 @@ class Snapshot(Frozen):
     retries: Mapping[str, Retry] = {}
     over: Mapping[str, PullRequest] = {}
     asked_about: tuple[str, ...] = ()
+    by_pulls: bool = False
 
     @property
     def reserved(self) -> float:

@@ -108,7 +108,6 @@ class Context:
     landed: list[str] = field(default_factory=list)  # references of runs that the remote can forget
     pulls: dict[str, Seen] = field(default_factory=dict)  # by item, as the forge last reported
     unheard: dict[str, LifeosError] = field(default_factory=dict)  # by item: why it did not
-    withdrawn: frozenset[str] = frozenset()  # items whose PR was closed: answers come otherwise now
     late: tuple[Pull, ...] = ()  # those of questions that are over, and that were merged
     meters: dict[str, Meter] = field(default_factory=dict)  # of attempts, by their claim's nonce
     left_behind: str = ""  # why this clone's own main did not come along

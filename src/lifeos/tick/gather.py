@@ -118,7 +118,6 @@ class Gatherer:
             moved=self._moved_runs(main),
             conflicting=self._conflicting(main),
             unverified=self._unverified(),
-            withdrawn=ctx.withdrawn,
             paid=paid_stages(ctx.rules.config.agents),
             unready=unready,
             may_open=may_open,

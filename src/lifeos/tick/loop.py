@@ -70,7 +70,6 @@ class Tick:
         self._taken_in: list[Path] = []  # bundles whose record is not pushed yet
         self._safe = (0, 0, 0)  # opened, ended, begun: how many of them are pushed
         self._lost = 0  # races lost in a row
-        self._withdrew = False  # whether pull requests were closed since answers come otherwise
         self._fetched = ctx.world.timer()
         ctx.ledger.when_kept = self._kept
 
@@ -143,24 +142,13 @@ class Tick:
         if self.report.steps:
             self._pack()
         self._leave_note()
-        if ctx.rules.approvals.trust is Trust.MERGE and not self.report.elsewhere:
+        by_merge = ctx.rules.approvals.trust is Trust.MERGE
+        if (by_merge or ctx.ledger.snapshot.by_pulls) and not self.report.elsewhere:
             try:
                 self._show_pulls()  # last: all else is done where the forge refuses
             except LifeosError as error:
                 self.report.unfinished = error
             ctx.ledger.save()
-
-    def _withdraw_pulls(self) -> None:
-        """Once a tick: close what nobody should merge any more, where answers come otherwise."""
-        ctx = self.ctx
-        asked = any(item.pull for item in ctx.ledger.snapshot.items.values())
-        if ctx.rules.approvals.trust is Trust.MERGE or not asked or self._withdrew:
-            return
-        from lifeos.tick.pulls import withdraw_pulls
-
-        self._withdrew = True
-        ctx.ledger.flush()
-        ctx.withdrawn, self.report.unfinished = withdraw_pulls(ctx)
 
     def _pack(self) -> None:
         """Keep the repository small. What fails here costs room, and nothing else."""
@@ -173,8 +161,11 @@ class Tick:
 
     def _show_pulls(self) -> None:
         """Make the forge show what the ledger says. Who loses a race looks again."""
-        from lifeos.tick.pulls import publish_pulls
+        from lifeos.tick.pulls import publish_pulls, withdraw_pulls
 
+        if self.ctx.rules.approvals.trust is not Trust.MERGE:
+            withdraw_pulls(self.ctx)
+            return
         for number in range(LOST):
             try:
                 publish_pulls(self.ctx, self.again)
@@ -222,7 +213,6 @@ class Tick:
         while self.report.steps < STEPS:
             try:
                 self._collect()
-                self._withdraw_pulls()
                 gathered = self.gatherer.gather()
                 self._hear(gathered)
                 busy = not self._moved_away() and self._act(pool, gathered)

@@ -142,27 +142,27 @@ def _forget(ctx: Context, remote: Remote, refs: list[str]) -> None:
         ctx.world.progress(left)
 
 
-def withdraw_pulls(ctx: Context) -> tuple[frozenset[str], LifeosError | None]:
-    """Close the PRs of open questions that are answered otherwise now; the items, and what failed.
+def withdraw_pulls(ctx: Context) -> None:
+    """Close all that are left where answers come otherwise now. Everything is tried.
 
     Their merge would be no answer any more, and a landing's would land it unasked.
     """
-    remote = ctx.remote
-    if remote is None:
-        return frozenset(), None
-    forge, trust, done = _forge_of(ctx, remote), ctx.rules.approvals.trust, []
+    branches = ctx.remote.under(BRANCHES) if ctx.remote else {}
+    if ctx.remote is None or not branches:
+        return
+    forge, trust = _forge_of(ctx, ctx.remote), ctx.rules.approvals.trust
+    why = f"Answers no longer come by pull requests (trust: {trust}): what is open is asked anew."
     problems: list[LifeosError] = []
-    for item in ctx.ledger.snapshot.items.values():
-        if item.pull is None:
-            continue
+    gone = [*ctx.remote.under(HEADS)]
+    for ref in branches:
         failed = len(problems)
         if forge is not None:
-            why = f"Answers no longer come by pull requests (trust: {trust}): it is asked anew."
-            _try(problems, partial(_close_if_allowed, ctx, forge, item.id, why))
-        if len(problems) == failed:
-            _forget(ctx, remote, [f"{BRANCHES}{item.id}", head_ref(item.pull.head)])
-            done.append(item.id)
-    return frozenset(done), problems[0] if problems else None
+            item = ref.removeprefix(BRANCHES)
+            _try(problems, partial(_close_if_allowed, ctx, forge, item, why))
+        gone += [ref] if len(problems) == failed else []
+    _forget(ctx, ctx.remote, gone)
+    if problems:
+        raise problems[0]
 
 
 def _close_if_allowed(ctx: Context, forge: Pulls, item: str, why: str) -> None:
