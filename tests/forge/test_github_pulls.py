@@ -102,6 +102,23 @@ def test_more_than_a_page_is_read(forge: Forge, pulls: Pulls) -> None:
     assert [pull.number for pull in pulls.find(HEAD)] == [3, 2, 1]
 
 
+def test_which_of_some_were_merged_is_told(forge: Forge, pulls: Pulls) -> None:
+    """Of those that are asked for, and with the commit that brought it; one page is looked at."""
+    numbers = []
+    for name in ("one", "two", "three", "four"):
+        forge.push_to(f"lifeos/queue/{name}", {f"{name}.txt": "1\n"}, APP)
+        numbers.append(pulls.open(f"lifeos/queue/{name}", "main", "T", "B").number)
+    one, two, three, _ = numbers
+    pulls.close_pull(one)
+    commits = {number: forge.merge(number, by="ann") for number in (two, three)}
+    forge.asked.clear()
+    found = pulls.merged_of({one, two, numbers[3]})
+    assert [(pull.number, pull.merge_commit) for pull in found] == [(two, commits[two])]
+    assert len(forge.asked) == 1
+    forge.per_page = 1
+    assert [pull.number for pull in pulls.merged_of(set(numbers))] == [three]  # the last to change
+
+
 def test_who_closed_it_is_told(forge: Forge, pulls: Pulls) -> None:
     """The last close counts, by the account's id; opened again, it is open."""
     number = pulls.open(HEAD, "main", "T", "B").number
