@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import Project
 from conftest import EMAIL, require
 from lifeos.core.answers import answer_path, answer_text
 from lifeos.core.records import Closed, Finished, Held, Opened, Resolved
@@ -177,6 +178,16 @@ def stays(case: Case, reason: str) -> Report:
         assert report.refusals == ()
     assert item.id in said
     return report
+
+
+def said_in_queue(case: Case, reason: str) -> None:
+    """Whoever asks what waits hears why an answer that is not on main does not count.
+
+    The tick itself does not look at what is not on main.
+    """
+    said = Project(case.folder).cli("queue").out
+    assert f"the answer to {case.item().id} does not count: {reason}" in said
+    assert "fix: " in said
 
 
 _ONWARD = (Resolved, Closed, Finished, Opened)
@@ -563,8 +574,10 @@ def test_from_another_branch(case: Case) -> None:
     case.git("switch", "--quiet", "--create", "side")
     case.by("ann", case.answer())
     stays(case, "")
+    said_in_queue(case, "it is on the branch side, and not on main")
     case.git("switch", "--quiet", "main")
     stays(case, "")
+    said_in_queue(case, "it is on the branch side, and not on main")
 
 
 def test_stale_after_the_task_changed(case: Case) -> None:
@@ -645,6 +658,24 @@ def test_words_that_are_not_an_approval(case: Case, text: str, reason: str) -> N
     (path,), (data,) = case.answer().keys(), case.answer().values()
     case.by("ann", {path: changed(data.decode(), "decision: approve", text)})
     stays(case, reason)
+
+
+def test_an_unmatched_rule_is_not_read_as_allow(tmp_path: Path) -> None:
+    """Rules that say when to ask, none of which fits this work: what is not named is not let
+    through. It waits, by the rule that holds for all the rest."""
+    rules = [
+        {"name": "elsewhere", "stage": "packet", "paths": ["never/**"]},
+        {"name": "large", "stage": "packet", "lines": 1000},
+    ]
+    scene = begin_scene(tmp_path / "repo", {"loop.checkpoints": rules})
+    scene.tick()
+    item = scene.item()
+    assert (item.kind, item.rule) == (ItemKind.STAGE_REVIEW, "autonomy:supervised")
+    assert not scene.on_main(WORK)
+    scene.commit(scene.answer(), author=MALLORY, committer=MALLORY)
+    (refusal,) = scene.tick().refusals
+    assert f"{MALLORY} is not an approver" in refusal
+    assert scene.item() == item
 
 
 def test_dot_dot_in_the_id(case: Case) -> None:
@@ -731,6 +762,7 @@ def test_uncommitted_file(case: Case, staged: bool) -> None:
     stays(case, "")
     (path,) = case.answer()
     assert (case.folder / path).exists()
+    said_in_queue(case, "its file is not committed")
 
 
 def test_unmerged_branch(case: Case) -> None:
@@ -740,6 +772,7 @@ def test_unmerged_branch(case: Case) -> None:
     case.git("switch", "--quiet", "main")
     case.by("bob", {"README.md": "# Another\n"})
     stays(case, "")
+    said_in_queue(case, "it is on the branch side, and not on main")
 
 
 # --- more than one word -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lifeos.core.state import Item
 from lifeos.core.table import INTRUDED
 from lifeos.model import CloseOutcome, Decision
 from loop_scene import BACKLOG
+from pull_acts import after_a_push_of_rules
 from pull_copies import At, at_point
 from pull_scene import WORK, OnForge
 
@@ -153,3 +155,36 @@ def test_a_rebase_onto_a_commit_of_the_same_message(tmp_path: Path) -> None:
     assert scene.at_hub("README.md") == "# Two"
     assert not scene.on_hub(EVIL)
     assert not scene.on_hub(WORK)
+
+
+@pytest.mark.parametrize("mode", ["direct", "pr"])
+def test_rules_that_came_along_do_not_hold_before_the_answer(tmp_path: Path, mode: str) -> None:
+    """Wes pushes rules that name him alone to the branch, and Ann merges without looking. They came
+    by her merge; but he cannot leave by them what came by them, nor does time help him."""
+    scene = at_point(tmp_path, mode, At.LANDING)
+    rules = scene.snapshot().governance
+    after_a_push_of_rules(scene)
+    report = scene.tick()
+    assert "nor do the changed rules on main hold before that" in report.standing(())
+    for _ in range(2):
+        scene.forge.close(scene.pull(question(scene)).number, by="wes")
+        scene.tick()
+    scene.now += 169 * 3600
+    scene.tick()
+    assert scene.snapshot().governance == rules
+    scene.merge(item=question(scene), by="bob")
+    scene.tick()
+    assert scene.snapshot().governance == rules
+    assert json.loads(scene.at_hub("policies/approvals.yaml"))["approvers"][0]["name"] == "ann"
+    assert INTRUDED not in [item.rule for item in scene.snapshot().items.values()]
+
+
+def test_rules_that_came_along_hold_once_they_are_left(tmp_path: Path) -> None:
+    """An approver says so: then they are what an approver's merge brought."""
+    scene = at_point(tmp_path, "direct", At.LANDING)
+    rules = scene.snapshot().governance
+    after_a_push_of_rules(scene)
+    scene.tick()
+    scene.forge.close(scene.pull(question(scene)).number, by="bob")
+    scene.tick()
+    assert scene.snapshot().governance != rules

@@ -183,3 +183,24 @@ def test_a_double_approval_resumes_once(tmp_path: Path, mode: str) -> None:
     assert [answer.item for answer in resolved(scene, since)] == [item.id]
     stages = [r.stage for r in scene.records(since) if isinstance(r, Claimed)]
     assert len(stages) == len(set(stages))
+
+
+def test_the_answer_to_another_question_in_its_pull_request(tmp_path: Path) -> None:
+    """Somebody puts the file that answers one question into the pull request of another, and that
+    one is merged: neither is answered, and what came along is asked about."""
+    scene = at_point(tmp_path, "direct", At.LANDING)
+    value = json.loads(scene.at_hub(RULES)) | {"expiry": {"hours": 5}}
+    scene.forge.push_to("main", {RULES: json.dumps(value)}, "wes")
+    scene.tick()
+    landing, rules = sorted(scene.snapshot().items.values(), key=lambda item: item.opened_at)
+    since, before = scene.tip(), scene.snapshot().governance
+    text = answer_text(landing.id, Decision.APPROVE, landing.subject).decode()
+    scene.forge.push_to(scene.pull(rules).head_ref, {answer_path(landing.id): text}, "wes")
+    scene.merge(item=rules)
+    report = scene.tick()
+    assert resolved(scene, since) == []
+    assert "something else than lifeos had pushed was merged" in report.standing(())
+    assert "it was pushed" in report.standing(())
+    assert INTRUDED in [item.rule for item in scene.snapshot().items.values()]
+    assert scene.snapshot().governance == before
+    assert not scene.on_hub(WORK)

@@ -19,6 +19,7 @@ from lifeos.model import CloseOutcome, ItemKind
 from pull_acts import (
     after_a_force_push,
     after_a_push,
+    after_a_push_of_rules,
     after_an_edit_for_another_subject,
     after_an_edit_that_approves,
     an_evil_merge,
@@ -101,6 +102,7 @@ ANEW: dict[str, Case] = {
 }
 INTRUDES: dict[str, Case] = {
     "a push, then a merge": Case(after_a_push, "something else than lifeos had pushed"),
+    "the gate weakened in it": Case(after_a_push_of_rules, "something else than lifeos had pushed"),
     "a force push after the review": Case(after_a_force_push, "something else than lifeos"),
     "rebased with a commit before it": Case(rebased_over_something, "something else than lifeos"),
     "a fork's PR on top of it": Case(by_a_fork_on_top_of_it, "something else than lifeos"),

@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=False)
 
 
 class Given(Frozen):
-    """An answer that is on main and not yet taken. ``refused``: why it does not count, or ''."""
+    """An answer that is there and not yet taken. ``refused``: why it does not count, or ''."""
 
     decision: Decision | None = None
     who: str = ""
@@ -150,7 +150,11 @@ def _open_items(here: Here) -> list[Waiting]:
 
 
 def _given(here: Here) -> dict[str, Given]:
-    """The answers on main, as the next tick will see them. Costs nothing where there are none."""
+    """The answers on main, as the next tick will see them, and those that are not on main.
+
+    Costs little where there are none.
+    """
+    from lifeos.cli.answer_elsewhere import answer_elsewhere
     from lifeos.core.answers import item_of
     from lifeos.tick.reading import queue_files
 
@@ -163,6 +167,8 @@ def _given(here: Here) -> dict[str, Given]:
     for item in here.ledger.snapshot.items.values():
         if item.id.lower() in answered:
             found[item.id] = _judged(here, item)
+        elif elsewhere := answer_elsewhere(here, item):
+            found[item.id] = Given(refused=elsewhere)
     return found
 
 

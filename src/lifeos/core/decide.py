@@ -38,7 +38,7 @@ from lifeos.core.questions import (
 from lifeos.core.readiness import awake, period_spent, reserve_of
 from lifeos.core.records import Noted, Resolved, Topic
 from lifeos.core.state import Run, RunStatus, Snapshot
-from lifeos.core.table import PERIOD_BUDGETS, TAKES_BACK
+from lifeos.core.table import INTRUDED, PERIOD_BUDGETS, TAKES_BACK
 from lifeos.model import CloseOutcome, Decision, ItemKind, Stage, Trust
 
 DAY = 86_400
@@ -156,7 +156,12 @@ def _stop(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 
 
 def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
-    """A set by an approver is adopted on sight; any other is asked, and the old one rules on."""
+    """A set by an approver is adopted on sight; any other is asked, and the old one rules on.
+
+    Not while it is asked what to do with what reached main unasked: these may be what did.
+    """
+    if any(item.rule == INTRUDED for item in snapshot.items.values()):
+        return
     asked = [item for item in snapshot.items.values() if item.kind is ItemKind.GOVERNANCE]
     new, adopted = facts.governance, snapshot.governance
     for item in asked:
@@ -380,8 +385,8 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _lost,
     _endings,
     _stop,
-    _adoption,
     _intruded,  # what is on main, and who brought it, before what takes its question back
+    _adoption,
     _on_main,
     _pinned,
     _tasks,

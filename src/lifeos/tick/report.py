@@ -59,6 +59,8 @@ def resting(snapshot: Snapshot, facts: Facts) -> tuple[str, ...]:
     if intrusions(snapshot):
         asked = ", ".join(item.id for item in intrusions(snapshot))
         lines.append(f"nothing begins until it is answered what to do with what landed: {asked}")
+        if facts.governance not in ("", snapshot.governance):
+            lines.append("nor do the changed rules on main hold before that")
     if not facts.governance:
         lines.append("the rules on main are broken: nothing begins until they are mended")
     for run in snapshot.runs.values():

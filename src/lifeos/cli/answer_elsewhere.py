@@ -1,0 +1,45 @@
+"""Answers that are not on main: they count for nothing, and whoever looks should hear of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lifeos.core.answers import Refusal, answer_path
+
+if TYPE_CHECKING:
+    from lifeos.cli.here import Here
+    from lifeos.core.state import Item
+
+_HEADS = "refs/heads/"
+_OURS = "refs/heads/lifeos/"
+_MOST_BRANCHES = 200
+
+
+def answer_elsewhere(here: Here, item: Item) -> str:
+    """Why the answer to an item that somebody has here does not count; '' where there is none.
+
+    In the work tree without a commit, or on a branch of this clone that main does not have.
+    """
+    name, path = here.rules.config.main, answer_path(item.id)
+    branch = _branch_with(here, path)
+    if branch:
+        why = f"it is on the branch {branch}, and not on {name}"
+        return str(Refusal(item.id, why, f"git switch {name}, git merge {branch}"))
+    root = here.repo.work_tree
+    if root is not None and os.path.lexists(root / path):
+        fix = f"git add {path}, git commit; or lifeos approve {item.id} (or revise, reject)"
+        return str(Refusal(item.id, "its file is not committed", fix))
+    return ""
+
+
+def _branch_with(here: Here, path: str) -> str:
+    """A branch of people's that has this file, of the first ones there are; '' if none has."""
+    from lifeos.store.trees import lookup
+
+    objects = here.repo.objects
+    theirs = [ref for ref in here.repo.refs.list(_HEADS).items() if not ref[0].startswith(_OURS)]
+    for ref, commit in theirs[:_MOST_BRANCHES]:
+        if ref != here.main_ref and lookup(objects, objects.commit(commit).tree, path):
+            return ref.removeprefix(_HEADS)
+    return ""
