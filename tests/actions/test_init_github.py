@@ -115,6 +115,21 @@ def test_an_edited_lock_stays_and_is_not_trusted(person: Project) -> None:
     assert read(person, LOCK) == mine
 
 
+def test_a_workflow_of_ones_own_that_needs_no_lock_gets_none(person: Project) -> None:
+    """One by the action, say; and doctor misses no lock."""
+    init(person, *OWN, "--commit")
+    person.git("rm", "--quiet", LOCK)
+    person.commit({WORKFLOW: "name: mine\non: {push: {branches: [main]}}\njobs: {}\n"})
+    said = init(person)
+    assert LOCK not in (*said["written"], *said["kept"])
+    assert not (person.folder / LOCK).exists()
+    assert not any("digest" in step for step in said["by_hand"])
+    lines = person.cli("doctor", "--offline", "--json", code=None).data["lines"]
+    assert [
+        each["said"] for each in lines if each["name"] == "workflow" and LOCK in each["said"]
+    ] == []
+
+
 def test_files_of_ones_own_stay_and_the_rest_is_said(person: Project) -> None:
     """Rules from before: every setting that must change is named with its file."""
     person.cli("init", "--commit")
@@ -237,6 +252,18 @@ def test_validate_names_other_code_owners_and_init_mends_it(person: Project) -> 
         assert warning["fix"] == "lifeos init --github --commit"
     assert init(person, "--commit")["updated"] == [OWNERS]
     assert "@eve" not in read(person, OWNERS)
+
+
+def test_code_owners_that_are_nobody_are_named(person: Project) -> None:
+    """An approver without a login, at an address that stands for no one: by validate and doctor."""
+    init(person, "--commit")
+    said = "names person@example.invalid, which no account has"
+    data = person.cli("validate", "--json").data
+    assert [said in each["message"] for each in data["warnings"] if each["file"] == OWNERS] == [
+        True
+    ]
+    lines = person.cli("doctor", "--offline", "--json", code=None).data["lines"]
+    assert [said in each["said"] for each in lines if each["name"] == "codeowners"] == [True]
 
 
 def test_doctor_says_how_the_workflow_stands(person: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifeos.core.codeowners import OWNED, block_of, drift, with_block
+from lifeos.core.codeowners import OWNED, block_of, drift, unknown, with_block
 from lifeos.core.policy import Approver
 
 PLACE = ".github/CODEOWNERS"
@@ -46,3 +46,26 @@ def test_what_differs_from_the_approvers_is_said(change: object, said: str) -> N
     assert callable(change)
     found = drift(change(with_block("", [BOB], PLACE)), [BOB], PLACE)
     assert said in found if said else found == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "nobody"),
+    [
+        ("ann@example.invalid", True),
+        ("ann@mail.example.org", True),
+        ("ann@EXAMPLE.com", True),
+        ("ann@shop.test", True),
+        ("ann@localhost", True),
+        ("ann@myexample.org", False),
+        ("ann@example.org.uk", False),
+        ("ann@invalid.dev", False),
+    ],
+)
+def test_an_address_that_stands_for_no_one_is_said(address: str, nobody: bool) -> None:
+    """Where lifeos has a block, and there is no login; nothing differs but the address."""
+    who = ANN.model_copy(update={"email": address})
+    there = with_block("", [who], PLACE)
+    assert bool(unknown(there, [who])) is nobody
+    assert unknown("*.py @carol\n", [who]) == unknown(None, [who]) == ""
+    named = who.model_copy(update={"login": "ann"})
+    assert unknown(with_block("", [named], PLACE), [named]) == ""

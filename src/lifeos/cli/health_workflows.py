@@ -50,7 +50,7 @@ def workflows(repo: Repo, rules: Governance) -> Iterator[Line]:
 def generated(repo: Repo, rules: Governance) -> Iterator[Line]:
     """What `lifeos init --github` writes, beside what these rules would have written; on main."""
     from lifeos.cli.init_github import workflow_of
-    from lifeos.core.workflows import LOCK, WORKFLOW, Standing, standing
+    from lifeos.core.workflows import LOCK, WORKFLOW, Standing, needs_lock, standing
     from lifeos.tick.reading import read_file
 
     tree = _tree(repo, rules)
@@ -72,15 +72,15 @@ def generated(repo: Repo, rules: Governance) -> Iterator[Line]:
             said = f"{WORKFLOW} was edited: lifeos does not know what it does, and leaves it alone"
             yield warn("workflow", said, f"look at it; or remove it, then {MENDING}")
     lock = read_file(repo, tree, LOCK)
-    if lock is None or b"\nlifeos" not in lock:
+    if needs_lock(text) and (lock is None or b"\nlifeos" not in lock):
         said = f"{LOCK} does not name lifeos by its digest: the workflow installs nothing"
         yield warn("workflow", said, f"{MENDING} --lifeos-hash SHA256")
     yield from _owners(repo, tree, rules)
 
 
 def _owners(repo: Repo, tree: str, rules: Governance) -> Iterator[Line]:
-    """Whether CODEOWNERS on main names the approvers of these rules."""
-    from lifeos.core.codeowners import PLACES, drift, place_of
+    """Whether CODEOWNERS on main names the approvers of these rules, and somebody."""
+    from lifeos.core.codeowners import NAMING, PLACES, drift, place_of, unknown
     from lifeos.tick.reading import read_file
 
     found = {place: data for place in PLACES if (data := read_file(repo, tree, place)) is not None}
@@ -88,6 +88,8 @@ def _owners(repo: Repo, tree: str, rules: Governance) -> Iterator[Line]:
     text = found[place].decode("utf-8", "replace") if place in found else None
     if wrong := drift(text, rules.approvals.approvers, place):
         yield warn("codeowners", f"{place}: {wrong}", MENDING)
+    if wrong := unknown(text, rules.approvals.approvers):
+        yield warn("codeowners", f"{place}: {wrong}", NAMING)
 
 
 def _tree(repo: Repo, rules: Governance) -> str | None:

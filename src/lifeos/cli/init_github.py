@@ -20,6 +20,7 @@ from lifeos.core.workflows import (
     LOCK,
     WORKFLOW,
     Standing,
+    needs_lock,
     render_workflow,
     standing,
     wishes_of,
@@ -79,6 +80,8 @@ def plan(repo: Repo, root: Path, files: Mapping[str, bytes], digest: str) -> Pla
     write: dict[str, bytes] = {}
     updated, kept = [], []
     edited = False
+    if not needs_lock(_text(root / WORKFLOW)):
+        del wanted[LOCK]
     for path, text in wanted.items():
         found = standing(_text(root / path), text)
         if found in {Standing.CURRENT, Standing.EDITED}:
@@ -89,6 +92,7 @@ def plan(repo: Repo, root: Path, files: Mapping[str, bytes], digest: str) -> Pla
         if found is Standing.OLDER:
             updated.append(path)
     _owners(root, rules, write, updated, kept)
+    pinned |= LOCK not in wanted
     left = steps(rules, wishes, repo.config, pinned=pinned, edited=edited)
     return Plan(write, tuple(updated), tuple(kept), tuple(left))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lifeos.cli.frame import Json, frame_of, show, show_json
-from lifeos.core.codeowners import MENDING, PLACES, drift, place_of
+from lifeos.core.codeowners import MENDING, NAMING, PLACES, drift, place_of, unknown
 from lifeos.errors import Exit, Place, Problem, UsageError
 from lifeos.model import Frozen
 
@@ -135,11 +135,11 @@ def _missing(apprise: tuple[str, ...]) -> list[Problem]:
 
 
 def _owners(files: Mapping[str, bytes], approvers: tuple[Approver, ...]) -> list[Problem]:
-    """Whether the code owners that lifeos once wrote are the approvers still."""
+    """Whether the code owners that lifeos once wrote are the approvers still, and anybody."""
     place = place_of(files)
     there = files[place].decode("utf-8", "replace") if place in files else None
-    wrong = drift(there, approvers, place)
-    return [Problem(Place(place), wrong, MENDING)] if wrong else []
+    found = ((drift(there, approvers, place), MENDING), (unknown(there, approvers), NAMING))
+    return [Problem(Place(place), wrong, fix) for wrong, fix in found if wrong]
 
 
 def _shown(problem: Problem) -> ProblemData:

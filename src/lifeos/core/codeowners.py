@@ -20,8 +20,14 @@ OWNED = ("/policies/", "/.lifeos/", "/.github/")
 """The rules, the queue with its answers, and the workflows."""
 MENDING = "lifeos init --github --commit"
 
+NAMING = (
+    "give each approver a `login` in policies/approvals.yaml, then lifeos init --github --commit"
+)
+
 _BEGIN = "# >>> lifeos: the approvers of policies/approvals.yaml, written by lifeos init --github"
 _END = "# <<< lifeos"
+_NOBODYS = re.compile(r"(?i)[@.](?:invalid|example|test|localhost|example\.(?:com|net|org))$")
+"""The end of an address that stands for no one: RFC 2606 keeps these names free."""
 _BLOCK = re.compile(r"(?ms)^# >>> lifeos\b[^\n]*\n(.*?)^# <<< lifeos[^\n]*(?:\n|\Z)")
 
 
@@ -75,3 +81,12 @@ def drift(there: str | None, approvers: Collection[Approver], place: str) -> str
     if any(line.strip() and not line.lstrip().startswith("#") for line in after):
         return "has lines below the block of lifeos, and the last line that fits decides"
     return ""
+
+
+def unknown(there: str | None, approvers: Collection[Approver]) -> str:
+    """Which owners in lifeos's block no account can have, in words; "" where there is none."""
+    if there is None or not _BLOCK.search(there.replace("\r\n", "\n")):
+        return ""
+    owners = [owner for who in approvers if (owner := owner_of(who))]
+    nobody = [owner for owner in owners if not owner.startswith("@") and _NOBODYS.search(owner)]
+    return f"names {' and '.join(nobody)}, which no account has: nobody is asked" if nobody else ""

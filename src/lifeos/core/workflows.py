@@ -125,6 +125,14 @@ def standing(there: str | None, wanted: str) -> Standing:
     return Standing.OLDER if ours else Standing.EDITED
 
 
+def needs_lock(there: str | None) -> bool:
+    """Whether the workflow at hand, or the one that is yet to be written, installs by the lock.
+
+    One that somebody made their own may go without: by the action, say.
+    """
+    return there is None or LOCK in there
+
+
 def marked(text: str) -> str:
     """A text of lines with the mark below it."""
     return f"{text}{_MARK}{_digest(text)}\n"
