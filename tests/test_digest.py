@@ -11,7 +11,7 @@ import pytest
 
 from conftest import EPOCH
 from lifeos.idle import idle_line
-from loop_scene import Settings
+from loop_scene import BACKLOG, Settings
 from test_notify import BLOCKS, NOTES, NOTHING, Listener, listener, project, rules, tick
 
 __all__ = ["listener"]
@@ -119,6 +119,29 @@ def test_by_hand_it_is_shown_and_sent_only_if_asked(tmp_path: Path, listener: Li
     failed = scene.cli("digest", "--send", "--json", code=1)
     assert failed.data["problems"] == ["command: it ended with 3"]
     assert "not sent: command: it ended with 3" in failed.err
+
+
+def test_a_machine_that_remembers_nothing_sends_it_if_it_says_something(
+    tmp_path: Path, listener: Listener
+) -> None:
+    """As the workflow's job does it. Nothing that it prints is a command there."""
+    daily = ("digest", "--send", "--skip-empty")
+    scene = project(tmp_path, rules(listener, on=["digest"]), "# Backlog\n")
+    scene.cli("tick", CI="true")
+    assert "nothing was sent" in scene.cli(*daily, CI="true").err
+    assert listener.heard() == []
+    scene.commit({"BACKLOG.md": BACKLOG})
+    scene.cli("tick", CI="true")
+    said = scene.cli(*daily, CI="true", GITHUB_ACTIONS="true")
+    assert "Say hello in the guide (LO-aaaaaa)" in said.out
+    first, *_, last = said.err.strip().split("\n")
+    assert first.startswith("::stop-commands::")
+    assert last == f"::{first.rpartition('::')[2]}::"
+    assert [notice["occasion"] for notice in listener.notices()] == ["digest"]
+    listener.then("sys.exit(3)")
+    said = scene.cli(*daily, code=1, CI="true", GITHUB_ACTIONS="true")
+    assert said.err.endswith("::error title=lifeos::not sent: command: it ended with 3\n")
+    assert "--send" in scene.cli("digest", "--skip-empty", code=2).err
 
 
 def test_a_run_that_rests_is_in_it_and_why(tmp_path: Path, listener: Listener) -> None:

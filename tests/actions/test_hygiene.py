@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from conftest import require
@@ -122,20 +124,23 @@ def test_each_job_has_the_least(settings: Mapping[str, Any]) -> None:
     assert document["permissions"] == {}
     jobs = document["jobs"]
     trusted = {"contents": "write", "pull-requests": "write"}
+    keyed = settings is KEYS
+    digest = {"digest": {"contents": "read"}} if keyed else {}
     assert {name: job["permissions"] for name, job in jobs.items()} == {
         "claim": trusted,
         "attempt": {"contents": "read"},
         "check": {"contents": "read"},
         "collect": trusted,
         "next": {"actions": "write"},
+        **digest,
     }
-    keyed = settings is KEYS
     assert {name: job.get("environment") for name, job in jobs.items()} == {
         "claim": "lifeos-trusted" if keyed else None,
         "attempt": "lifeos-models" if keyed else None,
         "check": None,
         "collect": "lifeos-trusted" if keyed else None,
         "next": None,
+        **dict.fromkeys(digest, "lifeos-trusted"),
     }
     own = ["${{ github.token }}"]
     app = ["${{ secrets.APP_TOKEN }}", "${{ secrets.TELL_TOKEN }}"] if keyed else []
@@ -145,6 +150,7 @@ def test_each_job_has_the_least(settings: Mapping[str, Any]) -> None:
         "check": [],
         "collect": own + app,
         "next": own,
+        **{name: [*own, "${{ secrets.TELL_TOKEN }}"] for name in digest},
     }
 
 
@@ -156,7 +162,7 @@ def secrets(document: Any, job: str) -> Iterator[str]:
 
 def test_nothing_from_outside_is_in_a_script() -> None:
     """No expression stands in a `run`: titles, branches and outputs come by the environment."""
-    document = YAML(typ="safe").load(generated())
+    document = YAML(typ="safe").load(generated(KEYS))
     for job in document["jobs"]:
         for step in steps(document, job):
             assert "${{" not in step.get("run", ""), step
@@ -180,8 +186,39 @@ def test_what_starts_it() -> None:
     # YAML 1.2 reads `on` as the word that it is.
     assert set(document["on"]) == {"push", "schedule", "workflow_dispatch"}
     assert document["on"]["push"] == {"branches": ["trunk\\+1"]}
+    assert document["jobs"]["claim"]["if"].startswith("github.ref == 'refs/heads/trunk+1' && ")
+    document = YAML(typ="safe").load(generated())
     assert document["concurrency"] == {"group": "lifeos", "cancel-in-progress": False}
-    assert document["jobs"]["claim"]["if"] == "github.ref == 'refs/heads/trunk+1'"
+    assert document["jobs"]["claim"]["if"] == "github.ref == 'refs/heads/main'"
+
+
+@pytest.mark.parametrize(
+    ("notify", "hour"),
+    [
+        ({}, None),
+        ({"command": ["tell"]}, 7),
+        ({"apprise": ["TELL_URL"], "digest": {"hour": 21}}, 21),
+        ({"command": ["tell"], "on": ["waits", "blocked"]}, None),
+        ({"environment": ["TELL_TOKEN"]}, None),
+    ],
+)
+def test_a_digest_goes_out_by_a_clock_of_its_own(notify: Any, hour: int | None) -> None:
+    """Once a day at its hour, if anybody wants it; no round begins by that clock, nor waits."""
+    text = generated({"version": 1, "notify": notify})
+    document = YAML(typ="safe").load(text)
+    clocks = [each["cron"] for each in document["on"]["schedule"]]
+    if hour is None:
+        assert (len(clocks), "digest" in document["jobs"]) == (1, False)
+        assert "digest" not in text
+        return
+    cron = f"11 {hour} * * *"
+    assert cron in clocks[1:]
+    it = f"github.event.schedule == '{cron}'"
+    assert document["jobs"]["digest"]["if"] == it
+    assert f"github.event.schedule != '{cron}'" in document["jobs"]["claim"]["if"]
+    assert document["concurrency"]["group"] == f"${{{{ {it} && 'lifeos-digest' || 'lifeos' }}}}"
+    others = {name for name in document["jobs"] if name not in {"claim", "digest"}}
+    assert all("needs" in document["jobs"][name] for name in others)
 
 
 def test_the_lock_is_the_projects() -> None:
@@ -195,6 +232,28 @@ def test_the_lock_is_the_projects() -> None:
     assert set(shipped) < set(run)
     build = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
     assert left == build, "copy what requirements-run.lock has now"
+
+
+def test_the_lock_of_apprise_is_whole() -> None:
+    """Beside the other one, all that Apprise needs, as the project locks it, and nothing more."""
+    place = resources.files("lifeos").joinpath("templates/workflows")
+    ours, more = ((place / name).read_text() for name in ("requirements.lock", "apprise.lock"))
+    pattern = r"(?m)^[a-z0-9][^\n]*\\\n(?:    --hash[^\n]*\n)+"
+    blocks = re.findall(pattern, more)
+    assert "".join(blocks) == more
+    assert set(blocks) <= set(re.findall(pattern, (ROOT / "requirements.lock").read_text()))
+    there, added = (re.findall(r"(?m)^([a-z0-9-]+)==", text) for text in (ours, more))
+    needed, waiting = set(there), ["apprise"]
+    while waiting:
+        if (name := waiting.pop()) not in needed:
+            needed.add(name)
+            wanted = map(Requirement, metadata.requires(name) or ())
+            waiting += [
+                canonicalize_name(each.name)
+                for each in wanted
+                if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    assert set(added) == needed - set(there)
 
 
 def test_opencode_is_the_one_that_is_tried() -> None:

@@ -75,7 +75,9 @@ def plan(repo: Repo, root: Path, files: Mapping[str, bytes], digest: str) -> Pla
 
     rules = _rules(root, files)
     wishes = wishes_of(rules.config, rules.loop)
-    lock, pinned = lock_of(_template("requirements.lock"), _text(root / LOCK), _digest(digest))
+    packages = _template("requirements.lock")
+    packages += _template("apprise.lock") if wishes.apprise else ""
+    lock, pinned = lock_of(packages, _text(root / LOCK), _digest(digest))
     wanted = {WORKFLOW: workflow_of(rules.config, rules.loop), LOCK: lock}
     write: dict[str, bytes] = {}
     updated, kept = [], []
@@ -99,8 +101,8 @@ def plan(repo: Repo, root: Path, files: Mapping[str, bytes], digest: str) -> Pla
 
 def workflow_of(config: Config, loop: Loop) -> str:
     """The workflow that would be written for these rules."""
-    template, opencode = _template("lifeos.yml"), _template("opencode.yml")
-    return render_workflow(template, opencode, wishes_of(config, loop))
+    template, opencode, digest = (_template(f"{x}.yml") for x in ("lifeos", "opencode", "digest"))
+    return render_workflow(template, opencode, digest, wishes_of(config, loop))
 
 
 def _owners(

@@ -58,11 +58,6 @@ def _files(rules: Governance, wishes: Wishes, git: Mapping[str, str]) -> Iterato
             f"{WORKFLOW}: install the program of `command:` in a step of the job `attempt`; the"
             " file is yours from then on"
         )
-    if config.notify.apprise:
-        yield (
-            f"{LOCK}: Apprise is not in it: add its packages with their hashes (the file is yours"
-            " from then on), or use `notify: {command: …}`"
-        )
     for name in wishes.impossible:
         yield f"{_CONFIG}: {name} cannot be the name of a secret there: choose another variable"
 

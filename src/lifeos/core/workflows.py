@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeos.core.policy import AgentKind, Config, Loop
+from lifeos.core.policy.notify import Notify, Occasion
 
 WORKFLOW = ".github/workflows/lifeos.yml"
 LOCK = ".github/lifeos.lock"
@@ -27,6 +28,9 @@ MOST_MINUTES = 360
 """What GitHub gives a job."""
 CHECK_MINUTES = 45
 """What the checks of one tree are given, all together."""
+
+DIGEST_MINUTE = 11
+"""Of the digest's hour: at the full hour many workflows begin, and the clock of GitHub is late."""
 
 _MARK = "# lifeos init --github: sha256 "
 _MARKED = re.compile(rf"(?s)(.*\n){re.escape(_MARK)}([0-9a-f]{{64}})\n?")
@@ -47,6 +51,7 @@ class Wishes:
     """What the workflow depends on, by the configuration.
 
     ``keys`` are the variables with the models' keys; ``token`` the one with the forge's token.
+    ``digest_hour`` (UTC) is None where nobody wants the daily digest.
     """
 
     main: str
@@ -56,6 +61,8 @@ class Wishes:
     check_minutes: int
     opencode: bool = False  # whether an agent is OpenCode, which then has to be installed
     told: tuple[str, ...] = ()  # variables that notices need
+    digest_hour: int | None = None
+    apprise: bool = False  # whether notices go by Apprise, which then has to be installed
 
     @property
     def lease_seconds(self) -> int:
@@ -88,11 +95,21 @@ def wishes_of(config: Config, loop: Loop) -> Wishes:
         check_minutes=CHECK_MINUTES + SPARE_MINUTES,
         opencode=AgentKind.OPENCODE in config.agents.kinds,
         told=tuple(dict.fromkeys((*config.notify.environment, *config.notify.apprise))),
+        digest_hour=_digest_hour(config.notify),
+        apprise=bool(config.notify.apprise),
     )
 
 
-def render_workflow(template: str, opencode: str, wishes: Wishes) -> str:
-    """The workflow, with its mark. ``opencode`` is the step that installs OpenCode."""
+def _digest_hour(notify: Notify) -> int | None:
+    wanted = notify.channels and Occasion.DIGEST in notify.on
+    return notify.digest.hour if wanted else None
+
+
+def render_workflow(template: str, opencode: str, digest: str, wishes: Wishes) -> str:
+    """The workflow, with its mark.
+
+    ``opencode`` is the step that installs OpenCode, ``digest`` the job that sends the daily digest.
+    """
     trusted = wishes.environments.get(TRUSTED, ())
     filled = {
         "[__MAIN_PATTERN__]": f"[{_yaml(_pattern(wishes.main))}]",
@@ -100,17 +117,46 @@ def render_workflow(template: str, opencode: str, wishes: Wishes) -> str:
         "__MAIN_JSON__": json.dumps(wishes.main),
         "__ATTEMPT_MINUTES__": str(wishes.attempt_minutes),
         "__CHECK_MINUTES__": str(wishes.check_minutes),
-        "    # trusted\n": f"    environment: {TRUSTED} # bound to main\n" if trusted else "",
+        "    # trusted\n": _environment(TRUSTED, trusted),
         "          # trusted secrets\n": _secrets(trusted),
-        "    # models\n": f"    environment: {MODELS} # bound to main\n" if wishes.keys else "",
+        "    # models\n": _environment(MODELS, wishes.keys),
         "      # opencode\n": opencode if wishes.opencode else "",
         "          # keys\n": _secrets(wishes.keys),
+        **_digest_parts(digest, wishes),
     }
     for blank, text in filled.items():
         if blank not in template:
             raise AssertionError(f"the template of the workflow must have {blank.strip()!r}")
         template = template.replace(blank, text)
     return marked(template + "\n")
+
+
+def _digest_parts(job: str, wishes: Wishes) -> dict[str, str]:
+    """The clock, the group and the job of the digest. The clock alone sees to "once a day".
+
+    It has a group of its own: in that of the rounds a push could take its place while it waits.
+    """
+    if wishes.digest_hour is None:
+        return {
+            "    # the digest\n": "",
+            "__GROUP__": "lifeos",
+            "__NO_DIGEST__": "",
+            "  # digest\n": "",
+        }
+    cron = f"{DIGEST_MINUTE} {wishes.digest_hour} * * *"
+    told = {
+        "__DIGEST_CRON__": cron,
+        "    # told\n": _environment(TRUSTED, wishes.told),
+        "          # told secrets\n": _secrets(wishes.told),
+    }
+    for blank, text in told.items():
+        job = job.replace(blank, text)
+    return {
+        "    # the digest\n": f'    - cron: "{cron}" # the daily digest, and nothing else\n',
+        "__GROUP__": f"${{{{ github.event.schedule == '{cron}' && 'lifeos-digest' || 'lifeos' }}}}",
+        "__NO_DIGEST__": f" && github.event.schedule != '{cron}'",
+        "  # digest\n": f"\n{job}",
+    }
 
 
 def standing(there: str | None, wanted: str) -> Standing:
@@ -140,6 +186,11 @@ def marked(text: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _environment(name: str, secrets: tuple[str, ...]) -> str:
+    """Where a job's secrets come from, if it needs any."""
+    return f"    environment: {name} # bound to main\n" if secrets else ""
 
 
 def _secrets(names: tuple[str, ...]) -> str:
