@@ -461,3 +461,52 @@ def test_the_token_is_not_sent_where_rules_say_that_nobody_adopted(place: Place)
         _, lines = place.doctor()
         assert "not known to be adopted" in text(lines, "forge")
     assert thief.asked == []
+
+
+def hosted(place: Place) -> None:
+    """The rules as `lifeos init --github` writes them: the forge's remote holds the truth."""
+    place.git("remote", "add", "origin", f"http://127.0.0.1:{place.port}/{NAME}.git")
+    place.set("\nremote: none\n", "\nremote: origin\n")
+
+
+def test_rules_that_nobody_adopted_yet_are_asked_about_at_the_remotes_own_host(
+    place: Place,
+) -> None:
+    """Before the first round: the token goes where this clone's remote is, and nowhere else."""
+    hosted(place)
+    _, lines = place.doctor()
+    assert NAME in text(lines, "forge")
+    assert "git fetch origin brings it" in text(lines, "ledger")
+    # Another variable may hold what is meant for somebody else.
+    place.set("token_env: GITHUB_TOKEN", "token_env: OTHER_VARIABLE")
+    place.fake.asked.clear()
+    _, lines = place.doctor(OTHER_VARIABLE=TOKEN)
+    assert "not known to be adopted" in text(lines, "forge")
+    place.set("token_env: OTHER_VARIABLE", "token_env: GITHUB_TOKEN")
+    place.git("remote", "set-url", "origin", f"git@example.invalid:{NAME}.git")
+    _, lines = place.doctor()
+    assert "not known to be adopted" in text(lines, "forge")
+    assert place.fake.asked == []
+
+
+def test_a_clone_goes_by_the_ledger_that_its_remote_had(place: Place, tmp_path: Path) -> None:
+    """Where only CI ticks, a clone has no ledger of its own; `git fetch` brings the remote's."""
+    hub = tmp_path / "hub.git"
+    place.git("clone", "--quiet", "--bare", str(place.folder), str(hub))
+    place.git("remote", "add", "origin", str(hub))
+    place.set("\nremote: none\n", "\nremote: origin\n")
+    place.git("push", "--quiet", "--set-upstream", "origin", "main")
+    assert lifeos(place.folder, "tick").code == 0
+    place.git("fetch", "--quiet", "origin")
+    for ref in ("refs/heads/lifeos", "refs/lifeos"):
+        for each in place.git("for-each-ref", "--format=%(refname)", ref).split():
+            place.git("update-ref", "-d", each)
+    _, lines = place.doctor()
+    assert NAME in text(lines, "forge")
+    assert "ok: 1 transition, 0 open runs" in text(lines, "ledger")
+    place.set('host: "127.0.0.1', 'host: "localhost')
+    place.fake.asked.clear()
+    _, lines = place.doctor()
+    assert "not known to be adopted" in text(lines, "forge")
+    assert "other rules" in text(lines, "adopted")
+    assert place.fake.asked == []

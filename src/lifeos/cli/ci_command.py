@@ -72,6 +72,7 @@ def claim(
     ] = 16,
 ) -> int:
     """Reconcile like a tick, claim what may run side by side, print it as a matrix."""
+    from lifeos.cli.work_screen import plural
     from lifeos.tick.begin import opened
     from lifeos.tick.ci_claim import Claiming, tell_workflow, write_claims
     from lifeos.tick.telling import begin, tell
@@ -85,7 +86,7 @@ def claim(
         if target := os.environ.get("GITHUB_OUTPUT", ""):
             tell_workflow(target, batch.claims)
         untold = tell(ctx, begun).problems
-        page.show(repo, "claim", batch.report, f"claimed {len(batch.claims)} attempts")
+        page.show(repo, "claim", batch.report, f"claimed {plural(len(batch.claims), 'attempt')}")
     typer.echo(line_of(batch.matrix))
     _tell(batch.report, untold)
     if batch.claims:  # they are to be carried out, whatever else there is to say
@@ -178,6 +179,7 @@ def collect(
 
     Runs nothing but git, and what the adopted `notify:` names.
     """
+    from lifeos.cli.work_screen import plural
     from lifeos.core.state import RunStatus
     from lifeos.tick.begin import attached
     from lifeos.tick.ci_collect import Collecting, read_given
@@ -203,7 +205,7 @@ def collect(
             ledger=ctx.ledger.tip,
             main=report.main,
         )
-        did = f"recorded {told.recorded} results"
+        did = f"recorded {plural(told.recorded, 'result')}"
         page.show(repo, "collect", report, did, [f"{r.folder}: {r.why}" for r in refused])
         tell_more(os.environ.get("GITHUB_OUTPUT", ""), more=told.recorded > 0)
     if json:
@@ -216,13 +218,15 @@ def collect(
 
 
 def _lines(told: CiCollectData) -> str:
+    from lifeos.cli.work_screen import plural
+
     lines = [f"refused {each.folder}: {each.why}" for each in told.refused]
     lines += told.ended
     lines.append(f"recorded {told.recorded}, refused {len(told.refused)}")
     if told.waiting:
         lines.append(f"waiting for the CEO: {', '.join(told.waiting)}; see: lifeos queue")
     if told.ready:
-        lines.append(f"{told.ready} runs can go on; next: lifeos ci claim")
+        lines.append(f"{plural(told.ready, 'run')} can go on; next: lifeos ci claim")
     return "\n".join(lines)
 
 

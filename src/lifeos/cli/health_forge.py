@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lifeos.cli.adopted import adopted
 from lifeos.cli.health import Line, fail, ok, warn
+from lifeos.core.policy import NO_REMOTE
 from lifeos.core.policy.forge import ForgeKind, repository_of
+from lifeos.core.workflows import OWN_TOKEN
 from lifeos.errors import Busy, LifeosError
 from lifeos.model import Trust
 
@@ -42,15 +44,29 @@ def forge(
         yield name
     elif offline:
         yield ok("forge", f"{settings.host}/{name}; not asked (--offline)")
-    elif not adopted(repo, rules):
+    elif not (adopted(repo, rules) or _known_host(repo, rules)):
         # Whoever could name another host there would be sent the token.
         said = "main's rules are not known to be adopted: the token is not sent where they say"
-        yield warn("forge", said, "lifeos tick adopts them, or asks an approver; then again")
+        fix = "a tick, here or on CI, adopts them, or asks an approver; then git fetch, and again"
+        yield warn("forge", said, fix)
     else:
         yield from _asked(rules, name, environ)
     yield from workflows(repo, rules)
     yield from generated(repo, rules)
     yield _own(rules)
+
+
+def _known_host(repo: Repo, rules: Governance) -> bool:
+    """Whether the token would go to no other host than this clone's own remote is at.
+
+    So rules that nobody adopted yet can be looked at before their first round. The variable must be
+    the usual one: another could hold a secret that is meant for somebody else.
+    """
+    settings = rules.config.forge
+    remote = rules.config.remote if rules.config.remote != NO_REMOTE else "origin"
+    found = repository_of(repo.config.get(f"remote.{remote}.url", ""))
+    host = found[0].removeprefix("ssh.") if found else ""
+    return host == settings.host and settings.token_env == OWN_TOKEN
 
 
 def _derived(repo: Repo, rules: Governance) -> str | Line:

@@ -125,12 +125,14 @@ def person(repo: Repo, rules: Governance | None) -> Iterator[Line]:
 
 def ledger(repo: Repo, rules: Governance | None, now: int) -> Iterator[Line]:
     """Whether the ledger is there, whole at its end, and not ahead of the clock."""
-    from lifeos.store.ledger import Ledger, require_seen
+    from lifeos.cli.adopted import ledger_here
+    from lifeos.cli.work_screen import plural
+    from lifeos.store.ledger import require_seen
 
     try:
-        found = Ledger.open(repo)
+        found = ledger_here(repo, rules)
         if found is None:
-            yield ok("ledger", "not begun; the first lifeos tick begins it")
+            yield ok("ledger", _not_begun(rules))
             return
         require_seen(repo, found)
     except LifeosError as error:
@@ -139,7 +141,8 @@ def ledger(repo: Repo, rules: Governance | None, now: int) -> Iterator[Line]:
     state = found.snapshot
     yield ok(
         "ledger",
-        f"{state.seq} transitions, {len(state.runs)} open runs, {len(state.items)} questions",
+        f"{plural(state.seq, 'transition')}, {plural(len(state.runs), 'open run')},"
+        f" {plural(len(state.items), 'question')}",
     )
     yield _clock(found, now)
     if rules is not None and rules.digest != state.governance:
@@ -150,6 +153,15 @@ def ledger(repo: Repo, rules: Governance | None, now: int) -> Iterator[Line]:
     stopped = repo.work_tree is not None and (repo.work_tree / ".lifeos" / "STOP").exists()
     if state.stop or stopped:
         yield warn("stop", "the kill switch is set: nothing is begun", "lifeos resume")
+
+
+def _not_begun(rules: Governance | None) -> str:
+    from lifeos.core.policy import NO_REMOTE
+
+    remote = rules.config.remote if rules is not None else NO_REMOTE
+    if remote == NO_REMOTE:
+        return "not begun; the first lifeos tick begins it"
+    return f"none seen here yet: git fetch {remote} brings it, if a tick has begun it there"
 
 
 def _clock(found: Ledger, now: int) -> Line:
