@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+
+T = TypeVar("T")
 
 #: True where a missing component must fail a test. Read before any test seals the environment.
 IN_CI = os.environ.get("CI", "").lower() == "true"
@@ -35,6 +40,35 @@ settings.register_profile(
     "lifeos", settings.get_profile("ci" if IN_CI else "default"), deadline=None
 )
 settings.load_profile("lifeos")
+
+
+def dealt(heavy: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
+    """All of them, so that each worker's part begins with its share of the heavy ones.
+
+    `--dist worksteal` gives the first worker the first of as many equal parts, and so on.
+    """
+    rest, found = list(others), list[T]()
+    for number in range(workers):
+        left = len(heavy) + len(others) - len(found)
+        mine = heavy[number::workers]
+        more = max(left // (workers - number) - len(mine), 0)
+        found += [*mine, *rest[:more]]
+        del rest[:more]
+    return found + rest
+
+
+@pytest.hookimpl(trylast=True)  # when what was not asked for is gone
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Heavy tests begin first: one that began last would let the other workers wait for it."""
+    heavy = [item for item in items if item.get_closest_marker("heavy")]
+    others = [item for item in items if not item.get_closest_marker("heavy")]
+    items[:] = dealt(heavy, others, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def require(component: str, present: bool, how: str) -> None:

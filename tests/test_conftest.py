@@ -102,3 +102,19 @@ def test_properties_run_sealed_too(value: int) -> None:
     """Hypothesis refuses fixtures that are set up once for all its examples, but not this one."""
     assert os.environ["GIT_CONFIG_NOSYSTEM"] == "1"
     assert value == value.real
+
+
+@given(st.integers(0, 12), st.integers(0, 40), st.integers(1, 6))
+def test_every_worker_begins_with_heavy_tests_and_none_is_lost(
+    heavy: int, others: int, workers: int
+) -> None:
+    """Each test once; in parts as large as xdist makes them, with the heavy ones first."""
+    found = conftest.dealt(range(heavy), range(100, 100 + others), workers)
+    assert sorted(found) == [*range(heavy), *range(100, 100 + others)]
+    assert [one for one in found if one >= 100] == list(range(100, 100 + others))
+    if others >= heavy * workers:
+        for number in range(workers):
+            left = len(found)
+            size = left // (workers - number)
+            part, found = found[:size], found[size:]
+            assert part[: len(range(heavy)[number::workers])] == list(range(heavy)[number::workers])

@@ -8,7 +8,6 @@ time-outs and the filters of branches, which act does not enforce.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -20,25 +19,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
+import act_machine
 import git_server
-from clones import Hub, a_person
+from act_machine import ROOT
+from clones import LEDGER, Hub, a_person
 from command_line import Project
 from conftest import Git, require
 from forge_scene import judged_forge
-from lifeos import __version__
 from live_forge import NAME, Forge
-from real_package import PIP
-from scripted_team import opencode
 
-ROOT = Path(__file__).parents[2]
 STAND_INS = Path(__file__).parent / "stand_ins"
 WORKFLOW = ".github/workflows/lifeos.yml"
 CI_USER = "x-access-token"  # as git knows the workflow's token
 BOT = "github-actions[bot]"
 PERSON = "ann"
+GATE = f"""\
+while read old new ref; do
+    echo "$REMOTE_USER $ref" >> pushes
+    case "$REMOTE_USER $ref" in
+        "{CI_USER} "* | "{PERSON} refs/heads/main") ;;
+        *) echo "$REMOTE_USER may not push $ref" >&2; exit 1 ;;
+    esac
+done
+"""
+"""The server's rule for pushes, by who pushes: it notes them, and leaves a person main alone."""
 _USES = re.compile(r"uses: (actions/([a-z-]+)@[0-9a-f]{40})")
 _LIMIT = 300
 
@@ -104,29 +112,28 @@ class Actions:
         self.forge.pusher = self.forge.who(BOT)
         return self.run("push")
 
-    def use_opencode(self, url: str, key: str) -> None:
-        """Let OpenCode do all the work, with the model at an address; init writes the rest."""
+    def use_opencode(self, url: str, key: str, **more: Any) -> None:
+        """Let OpenCode do all the work, with the model at an address; ``more``: other settings."""
+        act_machine.npm(self.folder / "programs")
+        self.secrets["TEAM_KEY"] = key
+        price = {"input": 3.0, "output": 15.0}
+        self._configure(
+            agents=dict.fromkeys(("design", "plan", "build", "review"), "opencode"),
+            providers={"team": {"url": url, "key_env": "TEAM_KEY"}},
+            models={"main": {"provider": "team", "id": "scripted", "price": price}},
+            **more,
+        )
+
+    def _configure(self, **settings: Any) -> None:
+        """Write settings of `.lifeos/config.yaml`; `lifeos init --github` writes the rest."""
         yaml = YAML()
         config = self.person.folder / ".lifeos/config.yaml"
-        rules = yaml.load(config)
-        rules["agents"] = dict.fromkeys(("design", "plan", "build", "review"), "opencode")
-        rules["providers"] = {"team": {"url": url, "key_env": "TEAM_KEY"}}
-        price = {"input": 3.0, "output": 15.0}
-        rules["models"] = {"main": {"provider": "team", "id": "scripted", "price": price}}
+        rules = {**yaml.load(config), **settings}
         with config.open("w", encoding="utf-8") as file:
             yaml.dump(rules, file)
         said = self.person.cli("init", "--github", "--json").data
         assert said["updated"] == [WORKFLOW]
         self.person.git("commit", "--quiet", "--all", "--message=With a model")
-        self.secrets["TEAM_KEY"] = key
-        # `npm ci` of the one package that the workflow names; the real one is in .ci/run.
-        npm = self.folder / "programs" / "npm"
-        place = "node_modules/opencode-linux-x64-baseline/bin"
-        npm.write_text(
-            f'#!/bin/sh\ntest "$1" = ci && grep -q sha512- package-lock.json || exit 1\n'
-            f"mkdir -p {place} && ln -s {opencode()} {place}/opencode\n"
-        )
-        npm.chmod(0o755)
 
     def use_action(self) -> None:
         """Let the repository have the project's own workflow, with its action as a foreign one."""
@@ -147,6 +154,9 @@ class Actions:
         self.person.write({WORKFLOW: text.replace("uses: ./ ", f"uses: {pinned} ")})
         self.person.git("commit", "--quiet", "--all", "--message=By the action")
         self.more += [f"--local-repository={pinned}={source}", "--var", "LIFEOS=on"]
+        # What it installs is the source: that has an environment of its own.
+        machine = act_machine.shared(self.folder)
+        act_machine.programs(self.folder / "programs", machine, "by-source")
 
     def merge(self, number: int) -> Ran:
         """The person merges a pull request, on the forge; what that starts."""
@@ -158,7 +168,25 @@ class Actions:
         self.person.git("pull", "--quiet", "--ff-only", "origin", "main")
         return self.person
 
-    def run(self, event: str) -> Ran:
+    def refused(self, *args: str) -> str:
+        """What git says to the person about what it would not do."""
+        done = subprocess.run(
+            ["git", *args], cwd=self.person.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def pushes(self) -> set[str]:
+        """Who pushed which references, as the server noted it."""
+        return set((self.hub.folder / "pushes").read_text().splitlines())
+
+    def packet(self, run: str) -> Any:
+        """The evidence of a run that ended, as the ledger has it on the forge."""
+        listed = self.hub.git("ls-tree", "-r", "--name-only", LEDGER, "packets/").splitlines()
+        (path,) = [each for each in listed if each.endswith(f"/{run}/packet.json")]
+        return json.loads(self.hub.git("show", f"{LEDGER}:{path}"))
+
+    def run(self, event: str, **payload: str) -> Ran:
         """Run the workflow as an event at main starts it."""
         number = len(self.runs) + 1
         place = self.folder / f"run-{number:02}"
@@ -167,7 +195,7 @@ class Actions:
         Git(place)("clone", "--quiet", str(self.hub.folder), str(here))
         # act takes the repository's name from this address, and asks it nothing.
         Git(here)("remote", "set-url", "origin", f"https://github.com/{NAME}")
-        (place / "event.json").write_text(json.dumps({"ref": "refs/heads/main"}))
+        (place / "event.json").write_text(json.dumps({"ref": "refs/heads/main", **payload}))
         log = place / "log.txt"
         with log.open("w", encoding="utf-8") as file:
             done = subprocess.run(
@@ -220,54 +248,6 @@ class Actions:
         return {**kept, **git, "HOME": str(home)}
 
 
-@functools.cache
-def _wheels(folder: Path) -> Path:
-    """The wheels of the lock, and one of lifeos built from the tree."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    lock = ROOT / "requirements-run.lock"
-    fetch = ["download", "--only-binary", ":all:", "--require-hashes", "--dest", str(folder)]
-    environ = {**os.environ, **PIP}
-    subprocess.run([*pip, *fetch, "-r", str(lock)], env=environ, check=True, capture_output=True)
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
-    subprocess.run([*pip, *build, str(folder), str(ROOT)], check=True, capture_output=True)
-    return folder
-
-
-def digest_of(wheels: Path) -> str:
-    """The SHA-256 of lifeos's own wheel."""
-    import hashlib
-
-    (wheel,) = wheels.glob(f"lifeos-{__version__}-*.whl")
-    return hashlib.sha256(wheel.read_bytes()).hexdigest()
-
-
-_PYTHON = """\
-#!/bin/sh
-# The first environment is made and filled as the workflow says; later jobs find it filled already.
-if [ "$1 $2 $3" = "-I -m venv" ]; then
-    [ -d {cache} ] || {python} -I -m venv {cache} || exit 1
-    mkdir -p "$4/bin"
-    for name in python lifeos; do
-        printf '#!/bin/sh\\nexec {cache}/bin/%s "$@"\\n' "$name" > "$4/bin/$name"
-        chmod +x "$4/bin/$name"
-    done
-    exit 0
-fi
-exec {python} "$@"
-"""
-
-
-def _programs(folder: Path) -> Path:
-    """A `python3` whose environments are all one: to install it all in each job takes a minute."""
-    place = folder / "programs"
-    place.mkdir()
-    python = place / "python3"
-    base = Path(sys.base_prefix) / "bin" / "python3"
-    python.write_text(_PYTHON.format(cache=folder / "environment", python=base))
-    python.chmod(0o755)
-    return place
-
-
 def _person(folder: Path, url: str, keys: Path) -> Project:
     """A person with a new repository, and an SSH key that their commits are signed with."""
     require("ssh-keygen", shutil.which("ssh-keygen") is not None, "apt-get install openssh-client")
@@ -298,7 +278,8 @@ def begin(
     GitHub's own description judges all that the forge is asked, by lifeos and by the workflow.
     """
     required()
-    wheels = _wheels(folder.parent / f"wheels-{os.getpid()}")
+    machine = act_machine.shared(folder)
+    wheels = act_machine.wheels(machine)
     forge = judged_forge(folder)
     forge.workflows_may_open = True
     forge.workflows["lifeos.yml"] = set()
@@ -313,7 +294,7 @@ def begin(
         person = _person(folder / "person", url, folder / "keys")
         person.write({"BACKLOG.md": backlog})
         who = ("--login", PERSON, "--forge-id", str(forge.who(PERSON).id))
-        asked = ("--lifeos-hash", digest_of(wheels), "--main-writes", writes)
+        asked = ("--lifeos-hash", act_machine.digest_of(wheels), "--main-writes", writes)
         person.cli("init", "--github", *asked, *(who if by_merge else ()))
         # git and the API are at two ports here.
         place = f"127.0.0.1:{server.server_port}"
@@ -322,7 +303,9 @@ def begin(
         person.git("commit", "--quiet", "--message=Begin")
         person.git("push", "--quiet", "--force", "origin", "main")
         actions = Actions(folder, Hub(forge.bare), person, server, forge, wheels)
-        actions.environ["PATH"] = f"{_programs(folder)}:{os.environ['PATH']}"
+        actions.hub.hook("pre-receive", GATE)
+        programs = act_machine.programs(folder / "programs", machine)
+        actions.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
         if writes == "pr":  # from the first push on, as the forge's rule for main has it
             actions.protects = True
         yield actions
