@@ -101,6 +101,7 @@ def configure(clone: Clone, url: str) -> None:
     clone.git("commit", "--quiet", "--message=A task for a coding agent")
 
 
+@pytest.mark.heavy
 def test_opencode_takes_a_task_of_a_real_package_to_its_landing(
     clone: Clone, model: tuple[ScriptedModel, Team]
 ) -> None:

@@ -24,6 +24,7 @@ def clone(tmp_path: Path) -> Clone:
     return make_clone(tmp_path)
 
 
+@pytest.mark.heavy
 @pytest.mark.sandbox
 def test_four_chores_of_a_real_package_come_to_their_end(clone: Clone) -> None:
     """A failed check is mended, a breach is sent back, a pinned file is accepted, a task waits."""

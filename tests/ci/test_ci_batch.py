@@ -234,9 +234,16 @@ def only_git(scene: Project, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.heavy
 def test_claim_and_collect_start_nothing_but_git(tmp_path: Path) -> None:
-    """Through every stage to the landing: a single check, agent or hook would end the process."""
-    checks = [{"name": "test", "run": "true", "kind": "test", "fast": True}]
+    """Through every stage to the landing: a single check, agent or hook would end the process.
+
+    Of the checks, those that are not fast ran as well, and all of it can be verified.
+    """
+    checks = [
+        {"name": "test", "run": "true", "kind": "test", "fast": True},
+        {"name": "slow", "run": "! grep -rq broken docs", "kind": "lint", "fast": False},
+    ]
     settings = {"config.checks": checks, "config.prepare": []}
     scene = of(tmp_path, ("aaa", "aaa/**"), **settings)
     scene.now = 1_700_000_000  # the command has the real time
@@ -257,6 +264,13 @@ def test_claim_and_collect_start_nothing_but_git(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert scene.at_main("docs/aaa/x.txt") == "aaa"
     assert next(r.worker for r in scene.records() if isinstance(r, Claimed)) == "ci"
+    build = next(r for r in scene.records() if isinstance(r, Finished) and r.stage == "build")
+    assert build.facts is not None
+    assert [(c.name, c.status) for c in build.facts.checks] == [
+        ("test", "passed"),
+        ("slow", "passed"),
+    ]
+    scene.cli("verify")
 
 
 def test_a_landing_that_must_be_checked_goes_through_the_matrix(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ci_scene import Works
 from command_line import TASK, Project, project
 from lifeos.core.records import Closed
@@ -28,6 +30,7 @@ def works(tmp_path: Path, name: str = "ci") -> Works:
     return Works(project(tmp_path, name, checked), tmp_path)
 
 
+@pytest.mark.long  # every part of it is in test_ci_batch and test_ci_remote, and act runs all
 def test_a_task_goes_from_the_backlog_to_its_landing_over_three_clones(tmp_path: Path) -> None:
     """Each stage is claimed here, carried out in a clone, checked in another, and recorded here."""
     scene = works(tmp_path)
