@@ -23,10 +23,17 @@ def repo(tmp_path: Path) -> Project:
     return project(tmp_path, "asking", asking)
 
 
-def landed(repo: Project) -> None:
-    """Answer, and let it land."""
-    repo.cli("approve", repo.item().id)
-    repo.cli("tick")
+@pytest.fixture
+def landed(tmp_path: Path) -> Project:
+    """It was approved, and landed."""
+    return project(tmp_path, "reported", _landed)
+
+
+def _landed(folder: Path) -> Project:
+    scene = asking(folder)
+    scene.cli("approve", scene.item().id)
+    scene.cli("tick")
+    return scene
 
 
 def test_the_page_is_in_the_private_folder_and_nothing_moved(repo: Project) -> None:
@@ -42,10 +49,9 @@ def test_the_page_is_in_the_private_folder_and_nothing_moved(repo: Project) -> N
     assert repo.git("status", "--porcelain") == ""
 
 
-def test_the_page_needs_nothing_but_itself(repo: Project) -> None:
+def test_the_page_needs_nothing_but_itself(landed: Project) -> None:
     """No address that a browser would fetch, no script, no style but its own."""
-    landed(repo)
-    text = repo.cli("report", "-o", "-").out
+    text = landed.cli("report", "-o", "-").out
     assert "<script" not in text
     assert not re.search(r"\s(?:src|srcset|action|onload|onclick|style)=", text)
     assert set(re.findall(r'href="([^"#][^"]*)"', text)) == {"data:,"}
@@ -54,17 +60,16 @@ def test_the_page_needs_nothing_but_itself(repo: Project) -> None:
     assert not re.search(r"url\((?!#)", text)
 
 
-def test_what_landed_is_told_with_its_commit_and_its_packet(repo: Project) -> None:
-    landed(repo)
-    text = repo.cli("report", "-o", "-").out
-    assert repo.git("rev-parse", "main~1")[:12] in text or repo.main[:12] in text
+def test_what_landed_is_told_with_its_commit_and_its_packet(landed: Project) -> None:
+    text = landed.cli("report", "-o", "-").out
+    assert landed.git("rev-parse", "main~1")[:12] in text or landed.main[:12] in text
     assert "The packet: the evidence of this run" in text
     assert "<h5>What was asked</h5>" in text
     assert "Nothing waits for you" in text
-    data = repo.cli("report", "--json").data
+    data = landed.cli("report", "--json").data
     (landing,) = data["landings"]
     assert landing["commit"] == data["stories"][0]["landed"]
-    assert repo.git("cat-file", "-t", landing["commit"]) == "commit"
+    assert landed.git("cat-file", "-t", landing["commit"]) == "commit"
 
 
 def test_as_data_it_fits_its_schema(repo: Project) -> None:
@@ -82,7 +87,8 @@ def test_as_data_it_fits_its_schema(repo: Project) -> None:
 def test_an_earlier_time_is_shown_as_it_was_then(repo: Project) -> None:
     """What waited then waits there, the board is that of then, and the page says so."""
     tip, main = repo.tip(), repo.main
-    landed(repo)
+    repo.cli("approve", repo.item().id)
+    repo.cli("tick")
     data = repo.cli("report", "--at", tip, "--json").data
     assert (data["past"], data["ledger"], data["main"]) == (True, tip, main)
     assert len(data["waits"]) == 1
@@ -152,15 +158,13 @@ def test_a_page_that_was_written_before_is_replaced_as_a_whole(repo: Project) ->
     assert not list(repo.folder.glob(".*.new"))
 
 
-def test_so_many_runs_are_told_as_are_asked_for(repo: Project) -> None:
-    landed(repo)
-    data = repo.cli("report", "--runs", "0", "--json").data
+def test_so_many_runs_are_told_as_are_asked_for(landed: Project) -> None:
+    data = landed.cli("report", "--runs", "0", "--json").data
     assert (data["stories"], data["runs"], len(data["landings"])) == ([], 1, 1)
 
 
-def test_the_trends_begin_where_they_are_told_to(repo: Project) -> None:
-    landed(repo)
-    data = repo.cli("report", "--since", "30d", "--json").data
+def test_the_trends_begin_where_they_are_told_to(landed: Project) -> None:
+    data = landed.cli("report", "--since", "30d", "--json").data
     assert data["at"] - data["trends"]["since"] == 30 * 86_400
     assert {one["until"] - one["since"] for one in data["trends"]["periods"]} == {7 * 86_400}
 
@@ -195,12 +199,11 @@ def test_only_the_report_loads_the_templates(repo: Project) -> None:
         assert done.stdout.endswith(f"0 {loaded}\n"), (args, done.stdout[-200:], done.stderr)
 
 
-def test_the_summary_of_a_workflow_looks_back(repo: Project, tmp_path: Path) -> None:
+def test_the_summary_of_a_workflow_looks_back(landed: Project, tmp_path: Path) -> None:
     """After what waits, which it always had: the numbers and how the last runs went."""
-    landed(repo)
     empty, told = tmp_path / "none", tmp_path / "summary.md"
     empty.mkdir()
-    repo.cli("ci", "collect", str(empty), GITHUB_STEP_SUMMARY=str(told))
+    landed.cli("ci", "collect", str(empty), GITHUB_STEP_SUMMARY=str(told))
     text = told.read_text(encoding="utf-8")
     assert text.index("Nothing waits for the CEO.") < text.index("### Numbers")
     assert text.index("### Numbers") < text.index("### Runs: the last 1 of 1")
