@@ -298,7 +298,7 @@ def test_a_length_of_time_has_two_units(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.999, ">99 %"), (1, "100 %")],
+    [(0, "0 %"), (0.001, "<1 %"), (0.005, "<1 %"), (0.5, "50 %"), (0.995, ">99 %"), (1, "100 %")],
 )
 def test_what_is_nearly_all_is_not_all(share: float, text: str) -> None:
     assert percent(share) == text

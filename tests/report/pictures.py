@@ -40,17 +40,15 @@ def take(chromium: Browser, address: str, folder: Path) -> None:
 
 
 def take_for_docs(chromium: Browser, address: str, folder: Path) -> None:
-    """The two that docs/images has: the top of it at three quarters, and the numbers on a phone."""
+    """The two that docs/images has: the numbers on a desk, and what waits on a phone."""
     shown = chromium.open(address)
     shown.see(prefers_color_scheme="light")
-    until = shown.ask("document.getElementById('board').offsetTop")
-    clip = {"x": 0, "y": 0, "width": 1280, "height": until, "scale": 0.75}
+    edges = "[document.getElementById('numbers'), document.getElementById('landed')]"
+    top, until = shown.ask(f"{edges}.map(one => one.offsetTop)")
+    clip = {"x": 0, "y": top + 1, "width": 1280, "height": until - top - 1, "scale": 0.75}
     (folder / "report-desktop.png").write_bytes(shown.picture(whole=True, clip=clip))
     shown = chromium.open(address, width=390)
     shown.see(prefers_color_scheme="dark")
-    shown.ask(
-        "window.scrollTo({top: document.getElementById('numbers').offsetTop, behavior: 'instant'})"
-    )
     (folder / "report-phone.png").write_bytes(shown.picture())
 
 

@@ -88,7 +88,7 @@ def _environment() -> Environment:
         "moment": words.moment,
         "percent": words.percent,
         "plural": words.plural,
-        "took": words.took,
+        "took": lambda seconds: words.glued(words.took(seconds)),
     }
     return environment
 

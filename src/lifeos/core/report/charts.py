@@ -10,8 +10,10 @@ from lifeos.core.report.svg import element, named, number, percent, picture, wor
 _LINE, _COLUMNS, _METER = 44, 132, 10
 _ROOM = 5
 """Pixels above and below a line, so that its dots and its width are not cut off."""
-_HEAD = 16
-"""Pixels above columns, for the number that the highest line stands for."""
+_HEAD = 10
+"""Pixels above columns, for half of the number at the highest line."""
+_GUTTER = 10
+"""Percent at the left of columns, for the numbers of their lines; the page knows it, too."""
 
 
 def line(ident: str, values: Sequence[float | None], title: str, told: str) -> str:
@@ -81,21 +83,22 @@ def columns(
     Part ``i`` has the class ``part-i``. ``unit`` writes the number at the highest line.
     """
     top = nice(max((sum(stack) for stack in stacks), default=0))
-    slot = 100 / max(1, len(stacks))
+    slot = (100 - _GUTTER) / max(1, len(stacks))
     levels = (1.0, 0.5) if top != 1 else (1.0,)
     lines = [_level(level, unit.format(top * level)) for level in levels]
     bars = [
-        _stack(stack, names, label, top, i * slot + slot * 0.14, slot * 0.72)
+        _stack(stack, names, label, top, _GUTTER + i * slot + slot * 0.14, slot * 0.72)
         for i, (stack, label) in enumerate(zip(stacks, labels, strict=True))
     ]
-    ground = element("line", x1="0", x2="100%", y1=_COLUMNS - 1, y2=_COLUMNS - 1, class_="ground")
+    floor = _COLUMNS - 1
+    ground = element("line", x1=percent(_GUTTER), x2="100%", y1=floor, y2=floor, class_="ground")
     return picture(ident, _COLUMNS, title, told, *lines, *bars, ground, class_="columns")
 
 
 def _level(level: float, label: str) -> str:
     y = _COLUMNS - 1 - level * (_COLUMNS - 1 - _HEAD)
-    return element("line", x1="0", x2="100%", y1=y, y2=y, class_="level") + element(
-        "text", words(label), x="0", y=y - 4, class_="label"
+    return element("line", x1=percent(_GUTTER), x2="100%", y1=y, y2=y, class_="level") + element(
+        "text", words(label), x="0", y=y + 4, class_="label"
     )
 
 

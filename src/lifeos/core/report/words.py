@@ -47,9 +47,9 @@ def hour(at: int) -> str:
 
 def percent(share: float) -> str:
     """A share as people read it; what is not quite all or nothing is not rounded to it."""
-    if 0 < share < 0.005:
+    if 0 < share < 0.01:
         return "<1 %"
-    if 0.995 <= share < 1:
+    if 0.99 < share < 1:
         return ">99 %"
     return f"{share * 100:.0f} %"
 
