@@ -14,6 +14,7 @@ from lifeos.core.metrics.measure import (
     begin_of,
     earlier,
     measure,
+    measure_each,
     periods,
 )
 from lifeos.core.metrics.values import Kept, Window
@@ -133,19 +134,19 @@ def _window(
 def _measured(
     chronicle: Chronicle, begin: int, end: int, by: Period | None, *, every: bool
 ) -> MetricsData:
-    first, before = begin_of(chronicle), None
-    if end > begin > first:
-        before = measure(chronicle, max(0, 2 * begin - end), begin, every=every)
+    first = begin_of(chronicle)
+    windows = [(begin, end)]
+    if begin > first:
+        windows.append((max(0, 2 * begin - end), begin))
+    cut = list(periods(max(begin, first), end, by)) if by else []
+    whole, *others = measure_each(chronicle, [*windows, *cut], every=every)
     return MetricsData(
         ledger=chronicle.tip,
         transitions=chronicle.seq,
         at=chronicle.at,
-        window=measure(chronicle, begin, end, every=every),
-        before=before,
-        periods=tuple(
-            measure(chronicle, *part, every=every)
-            for part in (periods(max(begin, first), end, by) if by else ())
-        ),
+        window=whole,
+        before=others.pop(0) if len(windows) > 1 else None,
+        periods=tuple(others),
     )
 
 

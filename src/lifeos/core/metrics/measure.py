@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -36,28 +36,34 @@ class Period(StrEnum):
 
 def measure(chronicle: Chronicle, since: int, until: int, *, every: bool = False) -> Window:
     """The numbers of [since, until), in seconds UTC: the five, or ``every`` one there is."""
-    runs = closed_in(chronicle, since, until)
-    metrics = [number(runs) for number in DEFAULT]
-    if every:
-        metrics += [number(runs) for number in MORE]
-        questions = [
-            one
-            for one in chronicle.every_question()
-            if one.by_person and one.answered_at is not None and since <= one.answered_at < until
-        ]
-        metrics += [
-            operation.approval_latency(questions),
-            operation.hasty_approvals(questions),
-            operation.false_greens(runs, chronicle.runs),
-        ]
-    return Window(
-        since=since,
-        until=until,
-        closed=tuple(run.id for run in runs),
-        landed=sum(run.passed for run in runs),
-        open=sum(_is_open(run, until) for run in chronicle.runs),
-        metrics=tuple(metrics),
-    )
+    return next(measure_each(chronicle, [(since, until)], every=every))
+
+
+def measure_each(
+    chronicle: Chronicle, windows: Iterable[tuple[int, int]], *, every: bool = False
+) -> Iterator[Window]:
+    """The same for several windows; what all of them look at is gathered once."""
+    answered = [one for one in chronicle.every_question() if one.by_person] if every else []
+    repairs = operation.repairs_among(chronicle.runs) if every else {}
+    for since, until in windows:
+        runs = closed_in(chronicle, since, until)
+        metrics = [number(runs) for number in DEFAULT]
+        if every:
+            questions = [one for one in answered if since <= (one.answered_at or 0) < until]
+            metrics += [
+                *(number(runs) for number in MORE),
+                operation.approval_latency(questions),
+                operation.hasty_approvals(questions),
+                operation.false_greens(runs, repairs),
+            ]
+        yield Window(
+            since=since,
+            until=until,
+            closed=tuple(run.id for run in runs),
+            landed=sum(run.passed for run in runs),
+            open=sum(_is_open(run, until) for run in chronicle.runs),
+            metrics=tuple(metrics),
+        )
 
 
 def closed_in(chronicle: Chronicle, since: int, until: int) -> list[RunPast]:

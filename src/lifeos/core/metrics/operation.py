@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from lifeos.core.chronicle import AttemptPast, QuestionPast, RunPast
 from lifeos.core.metrics.autonomy import Runs, attempts, metric
 from lifeos.core.metrics.values import Better, Link, Metric, Tally, Unit
 from lifeos.core.table import MAKER
-from lifeos.model import Action, FailureClass, ItemKind, Stage
+from lifeos.model import Action, FailureClass, ItemKind, Stage, Usage
 
+Repairs = Mapping[str, Sequence[RunPast]]
+"""Landed runs by the tasks and runs that they may repair."""
 HASTY = 10
 """Seconds: who answers faster than that has not read what was asked."""
 BYPASS = "bypass"
@@ -27,14 +30,10 @@ _WORD = re.compile(r"[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9]")  # as ids are
 
 def cost_per_landed(runs: Runs) -> Metric:
     """US dollars of all runs that closed, by the tasks that landed: failures are paid for too."""
-    spent = [
-        Tally(run.id, sum(one.facts.usage.cost for one in run.attempts), of)
-        for run, of in zip(runs, _first_of_task(runs, landed=True), strict=True)
-    ]
     return metric(
         "cost_per_landed",
         "cost per landed task",
-        spent,
+        _spent(runs, lambda usage: usage.cost),
         counts="US dollars of all closed runs",
         among="landed tasks",
         unit=Unit.DOLLARS,
@@ -44,38 +43,44 @@ def cost_per_landed(runs: Runs) -> Metric:
 
 def tokens_per_landed(runs: Runs) -> Metric:
     """The same for a model's tokens."""
-    spent = [
-        Tally(run.id, sum(one.facts.usage.tokens for one in run.attempts), of)
-        for run, of in zip(runs, _first_of_task(runs, landed=True), strict=True)
-    ]
     return metric(
         "tokens_per_landed",
         "tokens per landed task",
-        spent,
+        _spent(runs, lambda usage: usage.tokens),
         counts="tokens of all closed runs",
         among="landed tasks",
         unit=Unit.TOKENS,
     )
 
 
+def _spent(runs: Runs, of: Callable[[Usage], float]) -> list[Tally]:
+    landed = _first_of_task(runs, landed=True)
+    return [
+        Tally(run.id, sum(of(one.facts.usage) for one in run.attempts), first)
+        for run, first in zip(runs, landed, strict=True)
+    ]
+
+
 def attempts_per_task(runs: Runs) -> Metric:
     """Attempts that ended, of all runs of a task together."""
 
-    def made(stages: Iterable[Stage]) -> list[Tally]:
+    first = list(_first_of_task(runs))
+    stages = [Counter(one.stage for one in run.attempts) for run in runs]
+
+    def made(stage: Stage) -> list[Tally]:
         return [
-            Tally(run.id, sum(one.stage in stages for one in run.attempts), of)
-            for run, of in zip(runs, _first_of_task(runs), strict=True)
+            Tally(run.id, count[stage], of)
+            for run, count, of in zip(runs, stages, first, strict=True)
         ]
 
-    tried = [stage for stage in Stage if any(t.amount for t in made({stage}))]
     return metric(
         "attempts_per_task",
         "attempts per task",
-        made(tuple(Stage)),
+        [Tally(run.id, len(run.attempts), of) for run, of in zip(runs, first, strict=True)],
         counts="attempts",
         among="tasks",
         unit=Unit.COUNT,
-        parts={stage.value: made({stage}) for stage in tried},
+        parts={stage.value: made(stage) for stage in Stage if any(one[stage] for one in stages)},
     )
 
 
@@ -174,10 +179,9 @@ def _used_up(run: RunPast) -> set[str]:
 # --- false greens -----------------------------------------------------------------------------
 
 
-def false_greens(runs: Runs, every: Runs) -> Metric:
-    """Landed runs that were taken back, or that a later run repaired. ``every``: all runs known."""
+def false_greens(runs: Runs, repairs: Repairs) -> Metric:
+    """Landed runs that were taken back, or that a later run repaired (``repairs_among`` all)."""
     landed = [run for run in runs if run.passed]
-    repairs = _repairs(every)
     links = [link for run in landed for link in _links(run, repairs)]
     hows = {
         how: {link.run for link in links if link.how == how} for how in ("reverted", "repaired")
@@ -194,7 +198,7 @@ def false_greens(runs: Runs, every: Runs) -> Metric:
     )
 
 
-def _links(run: RunPast, repairs: Mapping[str, Sequence[RunPast]]) -> Iterator[Link]:
+def _links(run: RunPast, repairs: Repairs) -> Iterator[Link]:
     if run.reverted_at is not None:
         yield Link(run=run.id, how="reverted", by=run.reverted)
     for later in (*repairs.get(run.task, ()), *repairs.get(run.id, ())):
@@ -202,9 +206,9 @@ def _links(run: RunPast, repairs: Mapping[str, Sequence[RunPast]]) -> Iterator[L
             yield Link(run=run.id, how="repaired", by=later.id)
 
 
-def _repairs(every: Runs) -> Mapping[str, Sequence[RunPast]]:
-    """The landed runs by the tasks and runs that they may repair: the same task done again, or one
-    whose title names it and that says it is a repair.
+def repairs_among(every: Runs) -> Repairs:
+    """What may have repaired what: the same task done again, or a run whose title names it and that
+    says that it is a repair.
 
     Nothing is guessed from what they changed: work goes on in the same files for other reasons.
     """
