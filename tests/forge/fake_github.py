@@ -52,6 +52,7 @@ class State:
     email: str | None = None
     scopes: str | None = None
     private: bool = False
+    personal: bool = False
     archived: bool = False
     default_branch: str = "main"
     permissions: tuple[str, ...] = ("pull", "push")
@@ -144,7 +145,7 @@ class FakeGitHub:
 
     def _facts(self) -> Reply:
         state, full = self.state, example("full-repository-default-response")
-        full["owner"]["type"] = "Organization"
+        full["owner"]["type"] = "User" if state.personal else "Organization"
         del full["source"], full["parent"], full["template_repository"]
         full |= {
             "full_name": NAME,

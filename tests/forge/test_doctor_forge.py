@@ -489,6 +489,23 @@ def test_rules_that_nobody_adopted_yet_are_asked_about_at_the_remotes_own_host(
     assert place.fake.asked == []
 
 
+def test_a_token_that_only_looks_is_no_author_of_questions(place: Place) -> None:
+    """With `tick: where: ci` the workflow's own opens them; nothing else differs."""
+    hosted(place)
+    place.set("trust: signature", "trust: merge", APPROVALS)
+    who = f'email: "{EMAIL}"\n'
+    place.set(who, f"{who}    forge_id: 1\n", APPROVALS)
+    place.fake.state.installation = False
+    _, lines = place.doctor()
+    assert "nobody could answer anything" in text(lines, "token")
+    place.set("  where: any\n", "  where: ci\n")
+    _, lines = place.doctor()
+    assert levels(lines)["token"] == {"ok"}
+    assert "octocat's, and only looks" in text(lines, "token")
+    _, lines = place.doctor(CI="true")
+    assert "nobody could answer anything" in text(lines, "token")
+
+
 def test_a_clone_goes_by_the_ledger_that_its_remote_had(place: Place, tmp_path: Path) -> None:
     """Where only CI ticks, a clone has no ledger of its own; `git fetch` brings the remote's."""
     hub = tmp_path / "hub.git"

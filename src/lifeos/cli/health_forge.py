@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lifeos.cli.adopted import adopted
 from lifeos.cli.health import Line, fail, ok, warn
-from lifeos.core.policy import NO_REMOTE
+from lifeos.core.policy import NO_REMOTE, Where
 from lifeos.core.policy.forge import ForgeKind, repository_of
 from lifeos.core.workflows import OWN_TOKEN
 from lifeos.errors import Busy, LifeosError
@@ -97,7 +97,7 @@ def _asked(rules: Governance, name: str, environ: Mapping[str, str]) -> Iterator
         yield warn("token", f"{error.message}: nothing was asked", error.fix)
         return
     try:
-        yield from _about(rules, there)
+        yield from _about(rules, there, asks_only=_asks_only(rules, environ))
     except Busy as error:
         yield warn("forge", error.message, error.fix or "wait, then lifeos doctor")
     except LifeosError as error:
@@ -107,7 +107,12 @@ def _asked(rules: Governance, name: str, environ: Mapping[str, str]) -> Iterator
         there.close()
 
 
-def _about(rules: Governance, there: Forge) -> Iterator[Line]:
+def _asks_only(rules: Governance, environ: Mapping[str, str]) -> bool:
+    """Whether the token here is for looking alone: the work is done on CI, with that one's."""
+    return rules.config.tick.where is Where.CI and environ.get("CI", "").lower() != "true"
+
+
+def _about(rules: Governance, there: Forge, *, asks_only: bool) -> Iterator[Line]:
     from lifeos.cli.health_branches import branches
 
     repository = there.repository()
@@ -115,9 +120,12 @@ def _about(rules: Governance, there: Forge) -> Iterator[Line]:
     identity, line = _seen("token", there.identity)
     if line is not None:
         yield line
-    if identity is not None:
-        yield _whose(rules, identity)
-    yield from _rights(repository, identity)
+    if asks_only:
+        yield _looks(identity)
+    else:
+        if identity is not None:
+            yield _whose(rules, identity)
+        yield from _rights(repository, identity)
     yield from branches(rules, there)
     yield from _ci(rules, there)
 
@@ -145,6 +153,13 @@ def _repository(rules: Governance, found: Repository) -> Line:
         fix = "Settings > General > Default branch: scheduled workflows run from that one only"
         return warn("forge", said, fix)
     return ok("forge", said)
+
+
+def _looks(identity: Identity | None) -> Line:
+    """The token of whoever looks from their own machine; it opens no pull request."""
+    whose = f"{identity.login}'s" if identity is not None and identity.login else "an app's"
+    said = f"it is {whose}, and only looks: rounds run on CI, with the token that they have there"
+    return ok("token", said)
 
 
 def _whose(rules: Governance, identity: Identity) -> Line:

@@ -95,6 +95,8 @@ def _pages(rules: Governance, wishes: Wishes) -> Iterator[str]:
         "Settings > Rules > Rulesets > New branch ruleset: Target branches"
         f" {main} and lifeos/ledger; Restrict deletions, Block force pushes"
     )
+    if rules.approvals.trust is Trust.MERGE:
+        yield "the same page, for lifeos/queue/*: Block force pushes"
     if rules.config.main_writes is MainWrites.PR:
         yield f"the same page, for {main} alone: Require a pull request before merging"
 
