@@ -291,6 +291,36 @@ def by_merge(place: Place, forge_id: int) -> None:
     assert said.code == 0, said.err  # it adopts the rules: only then is the forge asked
 
 
+def test_who_may_merge_is_said(place: Place) -> None:
+    """Whoever may write can press the button; with trust ``merge`` it is said whose word it is."""
+    place.fake.state.people = ("octocat", "p1", "p2")
+    _, lines = place.doctor()
+    assert "octocat, p1, p2 can merge pull requests into it" in text(lines, "main")
+    assert "only those of approvers count" not in text(lines, "main")
+    by_merge(place, forge_id=1)
+    _, lines = place.doctor()
+    assert "can merge pull requests into it; only those of approvers count: Test Person" in text(
+        lines, "main"
+    )
+
+
+@pytest.mark.parametrize(("writes", "refused"), [("direct", True), ("pr", False)])
+def test_a_main_that_only_takes_pull_requests(place: Place, writes: str, refused: bool) -> None:
+    """It refuses what lifeos pushes there, unless the rules have it land by pull requests."""
+    place.fake.state.rulesets = [
+        Ruleset(1, ALL, KEEP),
+        Ruleset(2, ("main",), ("pull_request",), (ADMIN,), "never", 1),
+        Ruleset(3, ALL[1:], ("update",), (APP,), "always"),
+    ]
+    if writes != "direct":
+        place.set("main_writes: direct", f"main_writes: {writes}")
+    by_merge(place, forge_id=1)
+    _, lines = place.doctor()
+    said = text(lines, "main")
+    assert ("what lifeos pushes to main would be refused" in said) is refused
+    assert ("`main_writes: pr`" in said) is refused
+
+
 def test_the_token_of_the_only_approver_lets_nobody_answer(place: Place) -> None:
     """They would be the author of every queue PR: told by the number of the account."""
     by_merge(place, forge_id=1)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lifeos.cli.health import Line, fail, ok, warn
+from lifeos.core.policy.config import MainWrites
+from lifeos.model import Trust
 
 if TYPE_CHECKING:
     from lifeos.core.policy import Governance
@@ -37,17 +39,19 @@ def branches(rules: Governance, there: Forge) -> Iterator[Line]:
     """One or more lines for each of the three."""
     writers = there.writers()
     main = there.branch(rules.config.main)
-    yield from _main(main, writers)
+    yield from _main(rules, main, writers)
     yield from _kept(there.branch(LEDGER), "ledger", LEDGER, writers)
     yield from _kept(there.branch(QUEUE), "queue", "lifeos/queue/*", writers)
 
 
-def _main(main: Branch, writers: Writers) -> Iterator[Line]:
+def _main(rules: Governance, main: Branch, writers: Writers) -> Iterator[Line]:
     yield from _hidden(main, "main")
     if main.hidden and not main.rules:
         return
     yield _history(main, "main", main.name)
     needs = [_PLAIN[rule] for rule in _PLAIN if main.has(rule)]
+    if not main.has("update"):
+        yield ok("main", f"{_who(writers)} can merge pull requests into it{_counts(rules)}")
     if not needs and not main.has("update"):
         yield ok("main", f"{_who(writers)} can push to it; no rule wants a pull request or checks")
         return
@@ -56,10 +60,19 @@ def _main(main: Branch, writers: Writers) -> Iterator[Line]:
     said += f" ({many} approving review{'s' if many > 1 else ''})" if many else ""
     yield ok("main", f"{said}; {_bypass(main, [*_IN_THE_WAY, 'update'])}")
     stops = [rule for rule in (*_IN_THE_WAY, "update") if main.has(rule)]
-    if stops and _bound(main, stops):
+    if stops and _bound(main, stops) and rules.config.main_writes is MainWrites.DIRECT:
         said = "this token's account is bound by that: what lifeos pushes to main would be refused"
-        fix = f"{_RULESETS}: add lifeos's app to the bypass list, or answer for lifeos yourself"
-        yield warn("main", said, fix)
+        other = "`main_writes: pr` with `trust: merge` lands by pull requests alone (docs/pulls.md)"
+        yield warn("main", said, f"{_RULESETS}: add lifeos's app to the bypass list; or {other}")
+
+
+def _counts(rules: Governance) -> str:
+    """Whose merges mean anything to lifeos, of all those who can merge."""
+    if rules.approvals.trust is not Trust.MERGE:
+        return ""
+    people = ", ".join(who.name for who in rules.approvals.approvers[:_MANY])
+    more = len(rules.approvals.approvers) - _MANY
+    return f"; only those of approvers count: {people}{f' and {more} more' if more > 0 else ''}"
 
 
 def _kept(branch: Branch, name: str, shown: str, writers: Writers) -> Iterator[Line]:
