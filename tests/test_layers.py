@@ -39,6 +39,7 @@ LAYERS = {
     "lifeos.notify": 2,
     "lifeos.apprise_send": 2,
     "lifeos.strict_yaml": 2,
+    "lifeos.yaml_edit": 2,
     "lifeos.tick.*": 3,
     "lifeos.cli.*": 4,
     "lifeos.report.*": 4,

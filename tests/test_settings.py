@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from conftest import EMAIL
 from lifeos.core.policy import FILES, Governance, Route
-from lifeos.core.records import AttemptFacts, Claimed, Finished, Opened
+from lifeos.core.records import AttemptFacts, Claimed, Finished, Noted, Opened, Topic
 from lifeos.governance import load_set
 from lifeos.initial import render_init
 from lifeos.model import FailureClass, Stage
@@ -92,6 +92,13 @@ def opened(scene: Scene) -> int:
     """How many runs a tick opened."""
     scene.tick()
     return sum(isinstance(record, Opened) for record in scene.records())
+
+
+def searched(scene: Scene) -> int:
+    """How often the past was searched for patterns."""
+    scene.tick()
+    notes = [record for record in scene.records() if isinstance(record, Noted)]
+    return sum(note.topic is Topic.SEARCHED for note in notes)
 
 
 def built(scene: Scene) -> str:
@@ -340,6 +347,7 @@ EFFECTS: tuple[Effect, ...] = (
     ),
     Effect("loop.budgets.open_runs", 1, opened, 2, 1, backlog=TWO),
     Effect("loop.tasks_per_tick", 1, opened, 2, 1, ALWAYS_FULL, backlog=TWO),
+    Effect("loop.improve.after", 5, searched, 0, 1),
     Effect("loop.lease.seconds", 7200, lease, 3600, 7200),
     Effect("loop.lease.grace", 10, unheard_of, "waited for", "closed"),
     Effect(

@@ -12,7 +12,23 @@ from dataclasses import dataclass, field
 from random import Random
 
 from lifeos.core.decide import decide, next_wake
-from lifeos.core.facts import Answer, Attempt, End, Facts, Interrupt, OpenRun, Step, TaskFact, Write
+from lifeos.core.facts import (
+    Answer,
+    Attempt,
+    Draft,
+    End,
+    Facts,
+    Improving,
+    Interrupt,
+    LandProposal,
+    OpenRun,
+    Step,
+    TaskFact,
+    Write,
+)
+from lifeos.core.improve.steps import is_over
+from lifeos.core.improve.transitions import patterns_taken
+from lifeos.core.improve.trial import RULE, Measure, Measured, Proposed, Window
 from lifeos.core.judge import Case, Judgement, judge, landing_checkpoint, stage_checkpoint
 from lifeos.core.machine import apply
 from lifeos.core.policy import (
@@ -47,6 +63,7 @@ from lifeos.core.records import (
     Claimed,
     Closed,
     Finished,
+    Held,
     Noted,
     Opened,
     Resolved,
@@ -135,6 +152,11 @@ class World:
     expected: dict[str, tuple[str, Stage]] = field(default_factory=dict)
     counter: int = 0
     draining: bool = False
+    drafts: dict[str, Draft] = field(default_factory=dict)  # what a search found, by pattern
+    searched: bool = False
+    unfit: set[str] = field(default_factory=set)  # items whose change main has moved under
+    asked_anew: dict[str, Draft | None] = field(default_factory=dict)  # by the item it follows
+    approved: set[str] = field(default_factory=set)  # items of proposals that a person approved
 
     def __post_init__(self) -> None:
         self.rng = rng = Random(self.seed)  # noqa: S311 - chance that can be repeated is the point
@@ -184,6 +206,7 @@ class World:
         """Nothing new comes, agents succeed, people refuse: then every run must end."""
         self.draining, self.stop, self.rules = True, False, self.snapshot.governance
         self.answers.clear()
+        self.drafts.clear()
         for _ in range(120):
             self.tick()
             if not self.snapshot.runs:
@@ -220,6 +243,8 @@ class World:
                 self.attempt(step)
             case OpenRun(task=task):
                 self.open(task)
+            case LandProposal(item=item):
+                self.land_proposal(item)
 
     def facts(self) -> Facts:
         runs = self.snapshot.runs.values()
@@ -243,6 +268,7 @@ class World:
             moved=frozenset(name for name, run in approved.items() if run.approved_on != self.main),
             paid=self.paid,
             may_open=0 if self.draining else 2,
+            improving=self.improving(),
         )
 
     def paths_since(self, commit: str) -> frozenset[str]:
@@ -262,6 +288,93 @@ class World:
         for run in self.snapshot.runs.values():
             if run.landing and run.landing.commit in names:
                 yield run.id, run.landing.commit
+
+    # --- proposals ----------------------------------------------------------------------------
+
+    def draft(self, pattern: str) -> Draft:
+        """Some proposal about a pattern."""
+        rng = self.rng
+        windows = (Window(runs=1), Window(runs=2), Window(days=1))
+        return Draft(
+            rule=f"{RULE}idle_rule",
+            question="Something else?",
+            about=self.name("proposal"),
+            proposed=Proposed(
+                pattern=pattern,
+                window=None if pattern.startswith("revert:") else rng.choice(windows),
+                governs=rng.random() < 0.7,
+            ),
+        )
+
+    def search(self) -> None:
+        """A look back is due, and finds this or that; or main has moved under what it found."""
+        known = (*self.snapshot.items, *self.snapshot.trials)
+        if known and self.rng.random() < 0.5:
+            self.unfit.add(self.rng.choice(known))
+            return
+        self.searched = True
+        for pattern in self.rng.sample(("p1", "p2", "p3"), self.rng.randint(0, 2)):
+            self.drafts[pattern] = self.draft(pattern)
+
+    def improving(self) -> Improving:
+        due = self.snapshot.drafts
+        for pattern, one in due.items():
+            if one.item not in self.asked_anew:
+                again = self.rng.random() < 0.7 and not self.draining
+                self.asked_anew[one.item] = self.draft(pattern) if again else None
+        anew = {pattern: self.asked_anew[one.item] for pattern, one in due.items()}
+        ready = self.rules == self.snapshot.governance and not self.stop
+        names = {name for name, _ in self.history}
+        return Improving(
+            drafts=tuple(d for d in (*anew.values(), *self.drafts.values()) if d and ready),
+            undrafted={p: "no longer so" for p, d in anew.items() if d is None and ready},
+            searched=self.searched and ready,
+            unfitting=dict.fromkeys(self.unfit, "main has moved") if ready else {},
+            landed={
+                trial.item: change.commit
+                for trial in self.snapshot.trials.values()
+                for change in trial.changes
+                if change.commit in names and not trial.landed
+            },
+            measured={
+                trial.item: self.measure(trial.item)
+                for trial in self.snapshot.trials.values()
+                if is_over(trial, self.now)
+            },
+        )
+
+    def measure(self, item: str) -> Measured:
+        """The same for the same proposal."""
+        holds = (True, False, None)[int(item.encode().hex(), 16) % 3]
+        value = None if holds is None else 1.0
+        return Measured(measure=Measure.FAILING, value=value, before=1, limit=1, holds=holds)
+
+    def land_proposal(self, item: str) -> None:
+        """Note the commit, and move main; now and then the process dies before it does."""
+        trial = self.snapshot.trials[item]
+        if item not in self.approved or self.stop:
+            raise Broken(f"lands what nobody approved: {trial}")
+        if self.rules != self.snapshot.governance:
+            raise Broken(f"lands on rules that are not adopted: {trial}")
+        commit, digest = self.name("m"), ""
+        if trial.proposed.governs:
+            before, self.rules = self.rules, self.new_rules()
+            digest, self.rules = self.rules, before
+        note = Noted(
+            at=self.now,
+            topic=Topic.LANDING,
+            item=item,
+            commit=commit,
+            onto=self.main,
+            tree="tree",
+            digest=digest,
+        )
+        self.record(note)
+        if self.rng.random() < self.chance.kill:
+            return
+        self.move_main(frozenset({"policies/loop.yaml"}), commit)
+        if digest:
+            self.rules, self.by_approver = digest, False
 
     # --- people -----------------------------------------------------------------------------
 
@@ -290,10 +403,12 @@ class World:
             comment=rng.choice(("", "make it simpler")),
         )
 
-    def event(self) -> None:
+    def event(self) -> None:  # noqa: C901  (one arm a thing that may happen)
         """Something that nobody here controls."""
         rng = self.rng
-        match rng.randrange(10):
+        match rng.randrange(12):
+            case 10 | 11:
+                self.search()
             case 0:
                 self.stop = not self.stop
             case 1 | 2:
@@ -526,6 +641,7 @@ class World:
         except IllegalTransition as refused:
             raise Broken(f"decided, and then refused: {record}") from refused
         self.follow(record)
+        self.follow_proposal(record)
         self.snapshot = after
         self.records.append(record)
         self.check_sound()
@@ -549,6 +665,21 @@ class World:
                 self.expected.pop(record.run or "", None)
             case Closed():
                 self.expected.pop(record.run, None)
+            case _:
+                pass
+
+    def follow_proposal(self, record: AnyRecord) -> None:
+        """Remember what people approved; nothing else lands."""
+        match record:
+            case Held(proposed=Proposed(pattern=pattern)):
+                self.drafts.pop(pattern, None)
+            case Noted(topic=Topic.SEARCHED):
+                self.searched = False
+                self.drafts.clear()
+            case Noted(topic=Topic.LANDED) if record.item not in self.approved:
+                raise Broken(f"landed what nobody approved: {record}")
+            case Resolved(decision=Decision.APPROVE) if self.snapshot.items[record.item].proposed:
+                self.approved.add(record.item)
             case _:
                 pass
 
@@ -606,6 +737,12 @@ class World:
 
     def check_sound(self) -> None:
         """The snapshot hangs together, whatever came before."""
+        asked = [item.proposed.pattern for item in self.snapshot.items.values() if item.proposed]
+        asked += [trial.proposed.pattern for trial in self.snapshot.trials.values()]
+        if len(asked) != len(set(asked)):
+            raise Broken(f"two proposals about one pattern: {asked}")
+        if set(self.snapshot.trials) - self.approved:
+            raise Broken(f"on trial without an approval: {self.snapshot.trials}")
         held = {run.item: run for run in self.snapshot.runs.values() if run.item}
         for item in self.snapshot.items.values():
             run = held.pop(item.id, None)
@@ -658,6 +795,10 @@ class World:
             Noted(at=before.at - 1, topic=Topic.STOPPED),
             Noted(at=self.now, topic=Topic.GENESIS, digest="x"),
         ]
+        for item in before.items:
+            for topic in (Topic.LANDING, Topic.LANDED):
+                forged.append(Noted(at=self.now, topic=topic, item=item, commit="x", digest="d"))
+        forged += [twin(self.now, pattern) for pattern in patterns_taken(before)]
         for worker in attempts:
             judgement = Judgement(action=Action.ADVANCE, rule="success", to=worker.stage)
             forged.append(finished(self.now, worker, facts, judgement))
@@ -715,6 +856,19 @@ def finished(at: int, worker: Worker, facts: AttemptFacts, judgement: Judgement)
         to=judgement.to,
         ask=judgement.ask,
         wake=judgement.wake,
+    )
+
+
+def twin(at: int, pattern: str) -> Held:
+    """A second question about the same pattern."""
+    return Held(
+        at=at,
+        item="Q-twin",
+        item_kind=ItemKind.PROPOSAL,
+        question="?",
+        rule=f"{RULE}idle_rule",
+        subject="s",
+        proposed=Proposed(pattern=pattern),
     )
 
 

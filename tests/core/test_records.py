@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from conftest import Git
 from lifeos.core.clean import one_line
+from lifeos.core.improve.trial import Measure, Measured, Proposed, Window
 from lifeos.core.records import (
     FORMAT,
     PREFIX,
@@ -179,6 +180,15 @@ RECORDS: dict[type[AnyRecord], st.SearchStrategy[Any]] = {
         expires_at=maybe(TIME),
         main=TEXT,
         onto=TEXT,
+        proposed=maybe(
+            st.builds(
+                Proposed,
+                pattern=TEXT,
+                window=maybe(st.builds(Window, runs=st.integers(1, 99))),
+                governs=st.booleans(),
+                draft=st.integers(1, 9),
+            )
+        ),
     ),
     Resolved: st.builds(
         Resolved,
@@ -226,6 +236,17 @@ RECORDS: dict[type[AnyRecord], st.SearchStrategy[Any]] = {
                 url=TEXT,
                 landing=st.booleans(),
                 reopened=st.booleans(),
+            )
+        ),
+        measured=maybe(
+            st.builds(
+                Measured,
+                measure=st.sampled_from(Measure),
+                value=maybe(MONEY),
+                before=MONEY,
+                limit=MONEY,
+                runs=COUNT,
+                holds=maybe(st.booleans()),
             )
         ),
     ),

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "revert": "Take a landed run back.",
     "stop": "Set the kill switch.",
     "resume": "Take the kill switch away.",
+    "improve": "Look back, and propose what would do better.",
     "digest": "The daily sum: what waits, landed, blocked, was spent.",
     "metrics": "Whether it needs the CEO less, and at what price.",
     "log": "The story of the project, one line a transition.",

@@ -18,6 +18,7 @@ OUTPUTS = {
     "ci-attempt": "ci_command:CiAttemptData",
     "ci-check": "ci_command:CiCheckData",
     "ci-collect": "ci_command:CiCollectData",
+    "improve": "improve_command:ImproveData",
     "digest": "digest_command:DigestData",
     "notice": "digest_command:Notice",
     "metrics": "metrics_command:MetricsData",

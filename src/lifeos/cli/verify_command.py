@@ -42,6 +42,7 @@ class VerifyData(Frozen):
     answers: int
     landings: int
     anchors: int
+    proposals: int = 0
     findings: tuple[FindingData, ...] = ()
     unchecked: tuple[str, ...] = ()
 
@@ -102,6 +103,7 @@ def _data(tip: str, main: str | None, found: Verified) -> VerifyData:
         answers=found.answers,
         landings=found.landings,
         anchors=found.anchors,
+        proposals=found.proposals,
         findings=tuple(FindingData(commit=f.commit, what=f.what) for f in found.findings),
         unchecked=found.unchecked,
     )
@@ -134,6 +136,7 @@ def _print(data: VerifyData) -> None:
         (data.answers, "answer", "traced to the person who brought it"),
         (data.landings, "landing", "merged again"),
         (data.anchors, "commit", "of lifeos on main looked at"),
+        (data.proposals, "step", "of proposals compared, landed and measured again"),
     )
     for count, noun, what in counts:
         if count or noun == "transition":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from lifeos.core.improve.trial import Measured
 from lifeos.core.machine import NOT_PINNED
 from lifeos.core.records import (
     AnyRecord,
@@ -63,6 +64,9 @@ class QuestionPast(Frozen):
 
     ``decision`` is None while it is open, and where it went unanswered: then ``over_at`` says when
     it was superseded or its run ended. ``who`` is the approver, or ``EXPIRY``.
+
+    Of a proposal, ``pattern`` is what it rests on, ``landed`` the commit on main, ``measured`` what
+    came of its metric; ``dropped_at`` says when a draft asked for came to nothing.
     """
 
     item: str
@@ -82,6 +86,13 @@ class QuestionPast(Frozen):
     answered_at: int | None = None
     answer: str = ""  # the commit of the ledger that has the answer
     over_at: int | None = None
+    pattern: str = ""
+    landed: str = ""
+    landed_at: int | None = None
+    measured: Measured | None = None
+    measured_at: int | None = None
+    measured_in: str = ""  # the commit of the ledger that says so
+    dropped_at: int | None = None
 
     @property
     def by_person(self) -> bool:
@@ -250,6 +261,7 @@ class Chronicler:
             run=record.run,
             stage=record.stage,
             about=record.about,
+            pattern=record.proposed.pattern if record.proposed else "",
         )
         if record.run is None:
             self._apart[record.item] = question
@@ -305,7 +317,8 @@ class Chronicler:
             claim=None,
         )
 
-    def _noted(self, commit: str, record: Noted) -> None:
+    def _noted(self, commit: str, record: Noted) -> None:  # noqa: C901
+        # One arm a topic, as in the state machine.
         match record.topic:
             case Topic.GENESIS | Topic.GOVERNANCE:
                 self._adopt(commit, record.at, record.digest, record.commit)
@@ -324,8 +337,26 @@ class Chronicler:
                 self._stops.append((record.at, record.topic is Topic.STOPPED))
             case Topic.REVERTED:
                 self._change(record.run, reverted_at=record.at, reverted=record.commit)
-            case Topic.LANDING | Topic.HISTORY | Topic.WOKEN | Topic.PULL:
+            case Topic.LANDED:
+                self._landed(commit, record)
+            case Topic.MEASURED:
+                told = {"measured": record.measured, "measured_at": record.at}
+                self._of_proposal(record.item, **told, measured_in=commit)
+            case Topic.DROPPED:
+                self._of_proposal(record.item, dropped_at=record.at)
+            case Topic.LANDING | Topic.HISTORY | Topic.WOKEN | Topic.PULL | Topic.SEARCHED:
                 pass  # how, and not what: told by what follows
+
+    def _landed(self, commit: str, record: Noted) -> None:
+        """A proposal is on main, and its rules, if it has any, were adopted with it."""
+        self._of_proposal(record.item, landed=record.commit, landed_at=record.at)
+        if record.digest:
+            self._adopt(commit, record.at, record.digest, record.commit, record.item)
+
+    def _of_proposal(self, item: str, **update: object) -> None:
+        """Tell more of a proposal that was answered."""
+        if item in self._apart:
+            self._apart[item] = self._apart[item].model_copy(update=update)
 
     def _adopt(self, commit: str, at: int, digest: str, main: str, item: str = "") -> None:
         self._adopted.append(Adopted(at=at, digest=digest, commit=commit, main=main, item=item))

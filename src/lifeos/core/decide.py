@@ -15,10 +15,19 @@ from lifeos.core.facts import (
     End,
     Facts,
     Interrupt,
+    LandProposal,
     OpenRun,
     Step,
     TaskFact,
     Write,
+)
+from lifeos.core.improve.steps import (
+    landed_proposals,
+    measured_proposals,
+    new_proposals,
+    on_its_way,
+    stale_proposals,
+    trials_end,
 )
 from lifeos.core.judge import budget_used_up, landing_checkpoint
 from lifeos.core.machine import NOT_PINNED, left_behind
@@ -53,7 +62,11 @@ def decide(snapshot: Snapshot, facts: Facts, now: int) -> tuple[Step, ...]:
             return (step,)
     if facts.stop or facts.unfit or not facts.governance or intrusions(snapshot):
         return ()
-    return (*_attempts(snapshot, facts, now), *_openings(snapshot, facts))
+    return (
+        *_approved_proposals(snapshot, facts),
+        *_attempts(snapshot, facts, now),
+        *_openings(snapshot, facts),
+    )
 
 
 # --- bookkeeping, in this order -------------------------------------------------------------
@@ -164,6 +177,8 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         return
     asked = [item for item in snapshot.items.values() if item.kind is ItemKind.GOVERNANCE]
     new, adopted = facts.governance, snapshot.governance
+    if on_its_way(snapshot, facts):
+        return  # what main has is what a person just approved: that is taken in first
     for item in asked:
         pending = item.about == new != adopted and not facts.governance_by_approver
         if not pending and not _splits(snapshot, facts, item.about):
@@ -182,7 +197,7 @@ def _adoption(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
 def _splits(snapshot: Snapshot, facts: Facts, about: str) -> bool:
     """Whether an item about the adopted set still has open runs under another one."""
     return about == snapshot.governance and any(
-        _elsewhere(run, snapshot, facts)
+        _unsettled(run, snapshot, facts)
         and rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
         for run in snapshot.runs.values()
     )
@@ -192,6 +207,11 @@ def _elsewhere(run: Run, snapshot: Snapshot, facts: Facts) -> bool:
     """Whether the run pins other rules than the adopted ones, apart from what is never pinned."""
     pinned, adopted = run.governance, snapshot.governance
     return pinned != adopted and not same_for_runs(facts.sets[pinned], facts.sets[adopted])
+
+
+def _unsettled(run: Run, snapshot: Snapshot, facts: Facts) -> bool:
+    """Whether it does, and whoever approved the adopted rules did not decide about open runs."""
+    return run.beside != snapshot.governance and _elsewhere(run, snapshot, facts)
 
 
 def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
@@ -205,6 +225,8 @@ def _pinned(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
         match rules_of(run, facts).loop.on_governance_change:
             case OnGovernanceChange.ADOPT:
                 yield Write(record=Noted(at=now, topic=Topic.REPINNED, run=run.id, digest=adopted))
+            case OnGovernanceChange.ESCALATE if run.beside == adopted:
+                pass  # who approved these rules let it go on under its own
             case OnGovernanceChange.ESCALATE if refused:
                 reason = "the rules changed, and a person ended the runs of the old ones"
                 yield _without_a_pass(snapshot, facts, now, run, CloseOutcome.BLOCKED, reason)
@@ -386,6 +408,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _endings,
     _stop,
     _intruded,  # what is on main, and who brought it, before what takes its question back
+    landed_proposals,
     _adoption,
     _on_main,
     _pinned,
@@ -394,9 +417,12 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _conflicts,
     _anew,
     _withdrawn,
+    stale_proposals,
     _expired,
     _nobody_left,
     _budget_freed,
+    measured_proposals,
+    new_proposals,
     _asks,
     _gates,
 )
@@ -405,11 +431,21 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
 # --- work -----------------------------------------------------------------------------------
 
 
+def _approved_proposals(snapshot: Snapshot, facts: Facts) -> Iterator[Step]:
+    """What was approved is put on main, where its rules are the adopted ones; one at a time."""
+    for trial in snapshot.trials.values():
+        noted = any(change.commit == trial.merged for change in trial.changes)
+        fits = not noted if trial.merged else facts.governance == snapshot.governance
+        if fits and not trial.landed:
+            yield LandProposal(item=trial.item)
+            return
+
+
 def _attempts(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
     reserved = snapshot.reserved
     for run in snapshot.runs.values():
         escalates = rules_of(run, facts).loop.on_governance_change is OnGovernanceChange.ESCALATE
-        waits = escalates and _elsewhere(run, snapshot, facts)
+        waits = escalates and _unsettled(run, snapshot, facts)
         if waits or not awake(run, facts, now):
             continue
         if facts.only_task and run.task != facts.only_task:
@@ -450,6 +486,7 @@ def next_wake(snapshot: Snapshot, facts: Facts, now: int) -> int | None:
             times.append(run.wake.at)
         if run.claim:
             times.append(run.claim.lease_until + rules_of(run, facts).loop.lease.grace + 1)
+    times += trials_end(snapshot)
     for item in snapshot.items.values():
         if item.expires_at is not None and item.expires_at > now:
             times.append(item.expires_at)

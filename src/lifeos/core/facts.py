@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lifeos.core.improve.trial import Measured, Proposed
 from lifeos.core.policy import Governance
 from lifeos.core.records import Held, Noted, Resolved
 from lifeos.core.state import TaskText
@@ -68,6 +69,33 @@ class Intruded(Frozen):
     reason: str
 
 
+class Draft(Frozen):
+    """A proposal that can be asked: its rule and words, and the digest of all that it says."""
+
+    rule: str
+    question: str
+    about: str
+    proposed: Proposed
+
+
+class Improving(Frozen):
+    """What is so about proposals. Empty, and costs nothing, unless one is open or a search is due.
+
+    ``drafts`` are those that can be asked. ``undrafted`` maps a pattern whose draft was due to why
+    there is none. ``searched``: the drafts are all that a search that was due has found.
+    ``unfitting`` maps open and approved ones to why they no longer fit main as it is, ``landed``
+    approved ones to the noted commit that main has, ``measured`` those whose window is over to what
+    came of their metric.
+    """
+
+    drafts: tuple[Draft, ...] = ()
+    undrafted: Mapping[str, str] = {}
+    searched: bool = False
+    unfitting: Mapping[str, str] = {}
+    landed: Mapping[str, str] = {}
+    measured: Mapping[str, Measured] = {}
+
+
 class Facts(Frozen):
     """What is so now, gathered from commits by the shell.
 
@@ -106,6 +134,7 @@ class Facts(Frozen):
     unready: frozenset[Stage] = frozenset()
     may_open: int = 0
     only_task: str = ""
+    improving: Improving = Improving()
 
 
 class Write(Frozen):
@@ -145,4 +174,10 @@ class OpenRun(Frozen):
     task: TaskFact
 
 
-Step = Write | End | Interrupt | Attempt | OpenRun
+class LandProposal(Frozen):
+    """Put an approved proposal on main."""
+
+    item: str
+
+
+Step = Write | End | Interrupt | Attempt | OpenRun | LandProposal

@@ -21,6 +21,18 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from lifeos.core.answered import answered, passed, retold, waived_class
+from lifeos.core.improve.transitions import (
+    counted,
+    dropped,
+    landed,
+    landing_noted,
+    measured,
+    no_twin,
+    proposal_answered,
+    spoiled,
+    taken_up,
+    withdrawn,
+)
 from lifeos.core.records import (
     AnyRecord,
     Claimed,
@@ -43,6 +55,7 @@ from lifeos.core.state import (
     Retry,
     Run,
     RunStatus,
+    Searched,
     Snapshot,
     Success,
 )
@@ -346,6 +359,7 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         raise IllegalTransition(f"item {record.item} is open already")
     if (record.run is None) != (record.item_kind in _WITHOUT_RUN):
         raise IllegalTransition(f"a {record.item_kind} item cannot open on run {record.run}")
+    no_twin(snapshot, record)
     on_approve = OnApprove.AGAIN
     if record.run is not None:
         held, on_approve = _held_run(_run(snapshot, record.run), record)
@@ -366,12 +380,13 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
         edited=record.edited,
         main=record.main,
         onto=record.onto,
+        proposed=record.proposed,
     )
     update: dict[str, object] = {"items": {**snapshot.items, item.id: item}}
     if item.rule in TAKES_BACK:
         about = dict.fromkeys((*snapshot.asked_about, item.about))
         update["asked_about"] = tuple(about)[-_ASKED_ABOUT:]
-    return snapshot.model_copy(update=update)
+    return taken_up(snapshot.model_copy(update=update), item)
 
 
 def _held_run(run: Run, record: Held) -> tuple[Run, OnApprove]:
@@ -426,6 +441,8 @@ def _resolved(snapshot: Snapshot, record: Resolved) -> Snapshot:
     if item.pull is not None and item.pull.brings_more:
         merged = merged and record.decision is Decision.APPROVE
     snapshot = _without_item(snapshot, item.id, merged=merged)
+    if item.proposed is not None:
+        return proposal_answered(snapshot, item, item.proposed, record)
     if item.run is None:
         return _resolve_governance(snapshot, item, record)
     run = _run(snapshot, item.run)
@@ -462,7 +479,7 @@ def _closed(snapshot: Snapshot, record: Closed) -> Snapshot:
     if run.merged and record.outcome is not CloseOutcome.PASS and not asked:
         raise IllegalTransition(f"run {run.id} is on main unverified, and nobody is asked about it")
     runs = {key: other for key, other in snapshot.runs.items() if key != run.id}
-    return _without_items_of(snapshot, run).model_copy(update={"runs": runs})
+    return counted(_without_items_of(snapshot, run).model_copy(update={"runs": runs}), run)
 
 
 def left_behind(snapshot: Snapshot, run: Run) -> bool:
@@ -471,7 +488,9 @@ def left_behind(snapshot: Snapshot, run: Run) -> bool:
     return other and snapshot.refused_governance == snapshot.governance
 
 
-def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa: C901
+def _noted(  # noqa: C901, PLR0912
+    snapshot: Snapshot, record: Noted, commit: str
+) -> Snapshot:
     # One arm a topic: splitting the match would only hide that the list is complete.
     match record.topic:
         case Topic.GENESIS:
@@ -490,8 +509,18 @@ def _noted(snapshot: Snapshot, record: Noted, commit: str) -> Snapshot:  # noqa:
             return _noted_repinned(snapshot, record)
         case Topic.STOPPED | Topic.RESUMED:
             return snapshot.model_copy(update={"stop": record.topic is Topic.STOPPED})
+        case Topic.LANDING if record.item:
+            return landing_noted(snapshot, record)
         case Topic.LANDING:
             return _noted_landing(snapshot, record)
+        case Topic.LANDED:
+            return landed(snapshot, record)
+        case Topic.MEASURED:
+            return measured(snapshot, record)
+        case Topic.DROPPED:
+            return dropped(snapshot, record)
+        case Topic.SEARCHED:
+            return snapshot.model_copy(update={"searched": Searched(at=record.at)})
         case Topic.SUPERSEDED:
             return _noted_superseded(snapshot, record)
         case Topic.RETRY:
@@ -538,10 +567,12 @@ def _noted_landing(snapshot: Snapshot, record: Noted) -> Snapshot:
 def _noted_superseded(snapshot: Snapshot, record: Noted) -> Snapshot:
     """The item no longer asks the right question. ``reask``: the same is asked anew."""
     item = snapshot.items.get(record.item)
+    if item is None and record.item in snapshot.trials:
+        return spoiled(snapshot, record)
     if item is None:
         raise IllegalTransition(f"item {record.item} is not open")
     if item.run is None:
-        return _without_item(snapshot, item.id)
+        return withdrawn(_without_item(snapshot, item.id), item, record)
     run = _run(snapshot, item.run)
     if record.reask:
         return _ask_anew(snapshot, run, item)

@@ -32,6 +32,8 @@ def title_of(item: Item, run: Run | None) -> str:
     """One line that says what is asked."""
     if item.rule in TAKES_BACK:
         return f"Take back {item.about[:12]}, {TAKEN_BACK[item.rule]} ({item.id})"
+    if item.proposed is not None:
+        return one_line(f"{item.question.removesuffix(' Land it?')} ({item.id})", _TITLE)
     if run is None:
         return f"Adopt the changed rules ({item.id})"
     if item.kind is ItemKind.STAGE_REVIEW and item.stage is Stage.CLOSE:
@@ -71,6 +73,8 @@ def _answers(item: Item, main: str) -> str:
 
 
 def _carries(item: Item, pull: PullRequest, main: str, work: str) -> str:
+    if pull.landing and item.proposed is not None:
+        return f"The change below is the proposal itself: merging lands it on {main}."
     if pull.landing:
         return f"The change below is the work itself: merging lands it on {main}."
     path = code_span(answer_path(item.id))

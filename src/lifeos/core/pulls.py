@@ -350,9 +350,9 @@ def report(fact: PullFact) -> str:
 
 
 def is_landing(item: Item, by_pull_requests: bool) -> bool:
-    """Whether the PR of this question carries the work: merging it lands the run."""
+    """Whether the PR of this question carries the work: merging it lands the run, or a proposal."""
     at_close = item.kind is ItemKind.STAGE_REVIEW and item.stage is Stage.CLOSE
-    return by_pull_requests and at_close
+    return by_pull_requests and (at_close or item.proposed is not None)
 
 
 def _by_id(approvals: Approvals, account: int) -> Approver | None:

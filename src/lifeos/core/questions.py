@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifeos.core.canonical import digest_of, short_id
-from lifeos.core.facts import Facts, Intruded, Write
+from lifeos.core.facts import Draft, Facts, Intruded, Write
 from lifeos.core.policy import Governance
 from lifeos.core.records import Held, Noted, Topic
 from lifeos.core.state import Item, Run, Snapshot
@@ -117,6 +117,18 @@ def _taking_back(
     commit, onto = about
     told = {"rule": rule, "question": question, "main": facts.main, "onto": onto}
     asked = _apart(snapshot, facts, now, ItemKind.PROPOSAL, commit)
+    return Write(record=asked.model_copy(update=told))
+
+
+def hold_proposal(snapshot: Snapshot, facts: Facts, now: int, draft: Draft) -> Write:
+    """Ask about a proposal. Whatever the autonomy, nothing else ever lands one."""
+    told = {
+        "rule": draft.rule,
+        "question": draft.question,
+        "main": facts.main,
+        "proposed": draft.proposed,
+    }
+    asked = _apart(snapshot, facts, now, ItemKind.PROPOSAL, draft.about)
     return Write(record=asked.model_copy(update=told))
 
 

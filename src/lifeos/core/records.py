@@ -21,6 +21,7 @@ from pydantic import (
 
 from lifeos.core.canonical import canonical_json
 from lifeos.core.clean import for_commit, one_line
+from lifeos.core.improve.trial import Measured, Proposed
 from lifeos.core.state import Ask, Outcome, PullRequest, Success, TaskText, Wake
 from lifeos.errors import LedgerBroken
 from lifeos.model import (
@@ -179,6 +180,7 @@ class Held(Record):
     expires_at: int | None = None
     main: str = ""  # the commit of main that the question was asked on
     onto: str = ""  # what main was before the commit that it is about
+    proposed: Proposed | None = None
 
 
 class Resolved(Record):
@@ -222,6 +224,10 @@ class Topic(StrEnum):
     HISTORY = "history"
     WOKEN = "woken"  # a person lets a paused run go on before its time
     PULL = "pull"  # a queue PR was intended, opened, or opened again
+    SEARCHED = "searched"  # the ledger was searched for patterns
+    LANDED = "landed"  # an approved proposal is on main; its rules are adopted with it
+    MEASURED = "measured"  # what came of a proposal's metric
+    DROPPED = "dropped"  # a draft that was asked for came to nothing
 
 
 class Noted(Record):
@@ -242,6 +248,7 @@ class Noted(Record):
     edited: TaskText | None = None
     reask: bool = False
     pull: PullRequest | None = None
+    measured: Measured | None = None
 
 
 AnyRecord = Annotated[

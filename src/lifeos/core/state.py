@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from lifeos.core.improve.trial import Proposed
 from lifeos.model import (
     CloseOutcome,
     FailureClass,
@@ -145,6 +146,7 @@ class Run(Frozen):
     grants: int = 0  # how often the run's own budgets were granted once more
     granted: Mapping[str, int] = {}  # when a person last let it go on over a day's, month's budget
     repin: str = ""  # the set to go on under when the attempt under way has ended
+    beside: str = ""  # the adopted set that a person let it go on beside, under its own
     answers: int = 0
     trees: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
@@ -208,6 +210,7 @@ class Item(Frozen):
     main: str = ""  # the commit of main that it was asked on
     onto: str = ""  # what main was before the commit that it is about
     pull: PullRequest | None = None
+    proposed: Proposed | None = None  # if it is about a proposal of lifeos's own
 
 
 class Spend(Frozen):
@@ -227,6 +230,56 @@ class Retry(Frozen):
     task: str
     stage: Stage
     run: str = ""  # the ended run whose artifacts earlier stages are taken from
+
+
+class Change(Frozen):
+    """A commit by which a proposal may become part of main, noted before main moves.
+
+    ``digest`` is the set of rules that main has with it, "" if it changes none.
+    """
+
+    commit: str
+    onto: str
+    tree: str
+    digest: str = ""
+
+
+class Trial(Frozen):
+    """A proposal that was approved: about to land, and then measured over its window.
+
+    Several commits may be noted, by ticks that did not know of each other; main takes one of them.
+    ``closed`` counts the runs that began after it landed, and are closed.
+    """
+
+    item: str
+    rule: str
+    about: str
+    proposed: Proposed
+    governance: str  # the adopted set when it was asked
+    who: str
+    merged: str = ""  # the commit on main by which a forge merged it
+    changes: tuple[Change, ...] = ()
+    landed: str = ""
+    landed_at: int = 0
+    closed: int = 0
+
+
+class Due(Frozen):
+    """A proposal that is to be drafted: anew, or because another did not hold.
+
+    ``item`` is the question that it follows from, ``comment`` what a person wants otherwise.
+    """
+
+    item: str
+    draft: int = 1
+    comment: str = ""
+
+
+class Searched(Frozen):
+    """The last search for patterns, and how many runs were closed since."""
+
+    at: int
+    closed: int = 0
 
 
 class Snapshot(Frozen):
@@ -252,6 +305,9 @@ class Snapshot(Frozen):
     over: Mapping[str, PullRequest] = {}
     asked_about: tuple[str, ...] = ()
     by_pulls: bool = False
+    trials: Mapping[str, Trial] = {}  # by item
+    drafts: Mapping[str, Due] = {}  # by pattern
+    searched: Searched | None = None
 
     @property
     def reserved(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lifeos.core.improve.trial import RULE, revised
 from lifeos.core.state import Outcome, Success
 from lifeos.model import Action, Decision, FailureClass, ItemKind, Stage, Verdict
 
@@ -170,6 +171,9 @@ TAKES_BACK = frozenset({INTRUDED, UNVERIFIED})
 """The rules of questions whether to take back what is on main: nothing begins while one is open."""
 
 
+_LAND = "land it on main; open runs go on under the rules that they have"
+
+
 def effects(
     kind: ItemKind, stage: Stage | None, rule: str = "", *, again: bool = False
 ) -> Mapping[Decision, str]:
@@ -179,6 +183,8 @@ def effects(
     """
     if rule in TAKES_BACK:
         return {Decision.APPROVE: "take it back", Decision.REJECT: "leave it on main as it is"}
+    if rule.startswith(RULE):
+        return {**ANSWERS[kind], Decision.APPROVE: _LAND, Decision.REVISE: revised(rule)}
     if rule == "task_changed":
         return {
             Decision.APPROVE: "go on from here, keeping what is done; the new text counts from now",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lifeos.core.chronicle import Chronicler
 from lifeos.core.policy import Governance
 from lifeos.core.records import Noted
 from lifeos.core.state import Snapshot
@@ -36,6 +37,7 @@ class Audit:
     noted: set[str] = field(default_factory=set)  # every commit noted as a landing
     works: set[str] = field(default_factory=set)  # the pure work of those
     tree: str = ""  # of the transition before
+    since: Chronicler | None = None  # what happened from the first proposal that landed on
     counts: dict[str, int] = field(default_factory=dict)
     _sets: dict[str, Governance | None] = field(default_factory=dict)
     _contents: dict[str, str] = field(default_factory=dict)

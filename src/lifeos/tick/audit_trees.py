@@ -22,12 +22,13 @@ from lifeos.core.records import (
     Topic,
 )
 from lifeos.core.state import Snapshot
-from lifeos.model import Stage
+from lifeos.model import Decision, Stage
 from lifeos.store.endings import Ended, closed_path, packet_path
 from lifeos.store.entries import Entry, attempt_path
 from lifeos.store.objects import Objects
 from lifeos.store.trees import FOLDER, TreeEntry, lookup, read_tree
 from lifeos.tick.audit import Audit
+from lifeos.tick.proposals import place_of
 from lifeos.tick.reading import BACKLOG, read_file
 
 _WORK = re.compile(r"runs/[^/]+/\d+/tree")
@@ -100,7 +101,7 @@ def _is_folder(entry: TreeEntry | None) -> bool:
     return entry is None or entry.mode == FOLDER
 
 
-def _may(  # noqa: C901  (one arm a kind of record: the list is the rule)
+def _may(  # noqa: C901, PLR0912  (one arm a kind of record: the list is the rule)
     snapshot: Snapshot, record: AnyRecord, path: str, before: bool, after: bool
 ) -> bool:
     """Whether a record of this kind may change this path."""
@@ -117,9 +118,12 @@ def _may(  # noqa: C901  (one arm a kind of record: the list is the rule)
             known = {*record.evidence, "tree", *(["facts.json"] if record.facts_digest else [])}
             return fresh and name in known
         case Held():
-            return fresh and path == f"queue/{record.item}.md"
+            return _may_asked(snapshot, record, path, fresh=fresh, gone=gone)
         case Resolved():
             item = snapshot.items.get(record.item)
+            if item is not None and item.proposed is not None:
+                leaves = record.decision is Decision.REJECT and _of_proposal(path, item.id)
+                return queue_goes or (gone and leaves)
             adopts = item is not None and path.startswith(f"governance/{item.about}/")
             retold = item is not None and path == f"runs/{item.run}/task.md"
             return queue_goes or (fresh and adopts) or (after and retold)
@@ -131,12 +135,36 @@ def _may(  # noqa: C901  (one arm a kind of record: the list is the rule)
             return queue_goes or ends or (fresh and packed) or (after and told)
         case Noted(topic=Topic.GENESIS | Topic.GOVERNANCE):
             return fresh and path.startswith(f"governance/{record.digest}/")
+        case Noted(topic=Topic.LANDED):
+            adopts = bool(record.digest) and path.startswith(f"governance/{record.digest}/")
+            return (fresh and adopts) or (gone and _of_proposal(path, record.item))
+        case Noted(topic=Topic.MEASURED | Topic.DROPPED):
+            return gone and _of_proposal(path, record.item)
         case Noted(topic=Topic.REVERTED):
             return after and path == closed_path(record.task)
         case Noted(topic=Topic.RESTARTED):
             return queue_goes or (after and path == f"runs/{record.run}/task.md")
         case Noted():
             return queue_goes
+
+
+_PROPOSAL = frozenset({"proposal.json", "change.diff", "backtest.json"})
+
+
+def _of_proposal(path: str, item: str) -> bool:
+    folder = f"{place_of(item)}/"
+    return path.startswith(folder) and path.removeprefix(folder) in _PROPOSAL
+
+
+def _may_asked(snapshot: Snapshot, record: Held, path: str, *, fresh: bool, gone: bool) -> bool:
+    """A question brings its file; one about a proposal that too, and the draft before it goes."""
+    if path == f"queue/{record.item}.md":
+        return fresh
+    if record.proposed is None:
+        return False
+    due = snapshot.drafts.get(record.proposed.pattern)
+    former = due is not None and _of_proposal(path, due.item)
+    return (fresh and _of_proposal(path, record.item)) or (gone and former)
 
 
 def _evidence(audit: Audit, entry: Entry, record: Finished) -> None:

@@ -33,7 +33,13 @@ ENOUGH = 256
 _FAST = (
     1  # zlib's quickest level: four fifths go, and what more would go costs more than reading it
 )
-_TOLD_BY = ("model.py", "core/state.py", "core/records.py", "core/chronicle.py")
+_TOLD_BY = (
+    "model.py",
+    "core/state.py",
+    "core/records.py",
+    "core/chronicle.py",
+    "core/improve/trial.py",
+)
 
 
 def chronicle_at(ledger: Ledger) -> Chronicle:

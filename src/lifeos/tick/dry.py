@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifeos.core.decide import decide
-from lifeos.core.facts import Attempt, End, Interrupt, OpenRun, Step, Write
+from lifeos.core.facts import Attempt, End, Interrupt, LandProposal, OpenRun, Step, Write
 from lifeos.core.records import subject
 from lifeos.tick.bundle import complete
 from lifeos.tick.context import Context
@@ -26,6 +26,8 @@ def _words(step: Step) -> str:
             return f"open a run for {step.task.id}: {step.task.title}"
         case Attempt():
             return f"start {step.stage} {step.n} of {step.run}"
+        case LandProposal():
+            return f"land the proposal of {step.item}"
         case Interrupt():
             return f"close the attempt of {step.run}, whose worker is gone"
         case End():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lifeos.core.answers import Refusal
 from lifeos.core.backlog.entry import Task
-from lifeos.core.facts import Facts, TaskFact
+from lifeos.core.facts import Facts, Improving, TaskFact
 from lifeos.core.policy import Agents, Governance
 from lifeos.core.pulls import News, OpenAgain
 from lifeos.core.state import Run, RunStatus
@@ -23,6 +24,7 @@ from lifeos.tick.answers import read_answers
 from lifeos.tick.authority import by_approver
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
+from lifeos.tick.improve_due import improving_due
 from lifeos.tick.landed import landed_on
 from lifeos.tick.reading import (
     QUEUE,
@@ -39,6 +41,10 @@ from lifeos.tick.tasks import Tasks, candidates, open_tasks, read_tasks
 from lifeos.tick.unfit import unfit
 from lifeos.tick.work import work_commit
 
+if TYPE_CHECKING:
+    from lifeos.tick.drafting import Drafted
+    from lifeos.tick.improving import Improver
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -49,6 +55,7 @@ class Gathered:
     problems: tuple[Problem, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     again: tuple[OpenAgain, ...] = ()
+    proposals: Mapping[str, Drafted] = field(default_factory=dict)  # by digest
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Gatherer:
     _merging: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     _before: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _unfit: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    _improver: Improver | None = None
     _unready: tuple[frozenset[Stage], tuple[Problem, ...]] | None = None
     _grave: dict[tuple[str, str], Problem] = field(default_factory=dict)  # by rules and task
 
@@ -98,6 +106,7 @@ class Gatherer:
         ready_tasks = self._candidates(tasks) if ready else ()
         going_on = _may_go_on(snapshot.runs)
         lacking = self._lacking(main) if ready_tasks or going_on else ()
+        improving, proposals = self._improving(main, digest, stop=stop)
         unready, wanting = self._wanting() if ready_tasks or going_on else (frozenset(), ())
         facts = Facts(
             main=main.commit,
@@ -122,6 +131,7 @@ class Gatherer:
             unready=unready,
             may_open=may_open,
             only_task=ctx.limits.task,
+            improving=improving,
         )
         problems = (
             *problems,
@@ -132,8 +142,26 @@ class Gatherer:
         )
         refusals = (*refusals, *news.refusals)
         return Gathered(
-            facts=facts, tasks=tasks, problems=problems, refusals=refusals, again=news.again
+            facts=facts,
+            tasks=tasks,
+            problems=problems,
+            refusals=refusals,
+            again=news.again,
+            proposals=proposals,
         )
+
+    def _improving(
+        self, main: Main, digest: str, *, stop: bool
+    ) -> tuple[Improving, Mapping[str, Drafted]]:
+        """What is so about proposals: nothing is read, or loaded, where there is none."""
+        if not improving_due(self.ctx):
+            return Improving(), {}
+        if self._improver is None:
+            from lifeos.tick.improving import Improver
+
+            self._improver = Improver(self.ctx)
+        facts, found = self._improver.facts(main, digest, stop=stop)
+        return facts, {drafted.proposal.digest: drafted for drafted in found.drafts}
 
     def _news(self, main: Main, contents: Mapping[str, str]) -> News:
         """What came by pull requests: nothing is read of them unless some were looked at."""

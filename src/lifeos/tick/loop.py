@@ -14,7 +14,16 @@ from threading import Event
 from lifeos.core.answers import Refusal
 from lifeos.core.backlog.entry import Mark
 from lifeos.core.decide import decide, next_wake
-from lifeos.core.facts import Attempt, End, Facts, Interrupt, OpenRun, Step, Write
+from lifeos.core.facts import (
+    Attempt,
+    End,
+    Facts,
+    Interrupt,
+    LandProposal,
+    OpenRun,
+    Step,
+    Write,
+)
 from lifeos.core.policy import NO_REMOTE
 from lifeos.core.pulls import OpenAgain
 from lifeos.core.records import Resolved
@@ -59,7 +68,8 @@ class Tick:
         self.gatherer = Gatherer(ctx)
         self.report = Report()
         self.running: dict[Future[None], str] = {}
-        self.waiting: set[str] = set()  # runs whose landing something of the person's blocks
+        # Runs, and items of proposals, whose landing something of the person's blocks.
+        self.waiting: set[str] = set()
         self.looked_at = ""  # the commit of main that was last gathered from
         self.taken: set[str] = set()  # items whose answer this tick took
         self.interrupted = Event()  # by Ctrl-C or SIGTERM: attempts end at once
@@ -314,6 +324,8 @@ class Tick:
                 return self._land(step)
             case Attempt():
                 self._launch(pool, step)
+            case LandProposal():
+                return self._land_proposal(step)
             case Interrupt():
                 perform.interrupt(self.ctx, step)
             case End():
@@ -473,6 +485,20 @@ class Tick:
             result = failed(error.failure_class, error.message, error.excerpt.encode())
         if result is not None:
             save(self.bundles, _bundle(job, redacted(site, job, result)), ctx.world.trace)
+        return True
+
+    def _land_proposal(self, step: LandProposal) -> bool:
+        """Put an approved proposal on main. False: the person's own files are in the way."""
+        from lifeos.tick.change import land_proposal  # few ticks land one
+
+        if step.item in self.waiting:
+            return False
+        try:
+            land_proposal(self.ctx, step.item)
+        except InTheWay as error:
+            self.waiting.add(step.item)
+            self.report.in_the_way.append(str(error))
+            return False
         return True
 
     def _publish(self) -> None:

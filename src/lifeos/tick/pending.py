@@ -29,6 +29,11 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
     run = ctx.ledger.snapshot.runs.get(held.run or "")
     if held.rule in TAKES_BACK:
         return pending_text(held, _on_main(ctx, held, by_pull=by_pull))
+    if held.proposed is not None:
+        from lifeos.core.improve.page import details as of_proposal
+
+        parts = of_proposal(gathered.proposals[held.about].proposal, held.item)
+        return pending_text(held, PendingFacts(details=tuple(parts), by_pull=by_pull))
     if run is None:
         differs = ("What differs from the adopted set", _rules(ctx, gathered))
         details = (differs, *_past_under(ctx, gathered, held))

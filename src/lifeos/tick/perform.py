@@ -26,7 +26,7 @@ from lifeos.core.records import (
 from lifeos.core.state import Claim, Run, Success
 from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
-from lifeos.model import CloseOutcome, FailureClass, Stage, Verdict
+from lifeos.model import CloseOutcome, FailureClass, ItemKind, Stage, Verdict
 from lifeos.store.entries import attempt_path, read_entries
 from lifeos.store.lock import proc_identity
 from lifeos.store.trees import lookup
@@ -37,6 +37,7 @@ from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
 from lifeos.tick.past import artifacts_of, entries_of, final_packet, open_packet
 from lifeos.tick.pending import pending_file
+from lifeos.tick.proposals import close_proposal, files_of_proposal, folder_of
 from lifeos.tick.purse import Purse
 from lifeos.tick.reading import governance_files, main_at
 from lifeos.tick.work import forget_work, show_work
@@ -269,15 +270,13 @@ def write(ctx: Context, gathered: Gathered, step: Write) -> None:
     record = step.record
     match record:
         case Held():
-            ctx.ledger.append(
-                record,
-                artifacts={f"queue/{record.item}.md": pending_file(ctx, gathered, record)},
-            )
-            ctx.world.progress(f"CEO_REVIEW {record.item}: {record.question}")
+            _write_held(ctx, gathered, record)
         case Resolved():
             _write_resolved(ctx, gathered, record)
         case Noted(topic=Topic.GOVERNANCE):
             _adopt(ctx, gathered, record.digest, record)
+        case Noted(topic=Topic.LANDED | Topic.MEASURED | Topic.DROPPED):
+            close_proposal(ctx, record)
         case Noted(topic=Topic.SUPERSEDED):
             ctx.ledger.append(record, drop=_pending(ctx, record.item))
         case Noted(topic=Topic.RESTARTED):
@@ -291,6 +290,17 @@ def write(ctx: Context, gathered: Gathered, step: Write) -> None:
             ctx.ledger.append(record)
 
 
+def _write_held(ctx: Context, gathered: Gathered, record: Held) -> None:
+    artifacts = {f"queue/{record.item}.md": pending_file(ctx, gathered, record)}
+    drop: tuple[str, ...] = ()
+    if record.proposed is not None:
+        artifacts |= files_of_proposal(gathered.proposals[record.about], record.item)
+        due = ctx.ledger.snapshot.drafts.get(record.proposed.pattern)
+        drop = folder_of(ctx, due.item) if due else ()
+    ctx.ledger.append(record, artifacts=artifacts, drop=drop)
+    ctx.world.progress(f"CEO_REVIEW {record.item}: {record.question}")
+
+
 def _write_resolved(ctx: Context, gathered: Gathered, record: Resolved) -> None:
     item = ctx.ledger.snapshot.items[record.item]
     drop = _pending(ctx, item.id)
@@ -298,7 +308,9 @@ def _write_resolved(ctx: Context, gathered: Gathered, record: Resolved) -> None:
     run = ctx.ledger.snapshot.runs.get(item.run or "")
     if item.rule == "task_changed" and run is not None:
         artifacts = _new_text(gathered, run)
-    if item.run is None and record.decision == "approve":
+    if item.proposed is not None and record.decision == "reject":
+        drop += folder_of(ctx, item.id)
+    if item.kind is ItemKind.GOVERNANCE and record.decision == "approve":
         stale = [other.id for other in ctx.ledger.snapshot.items.values() if other.run]
         drop += tuple(path for other in stale for path in _pending(ctx, other))
         files = governance_files(ctx.repo, main_at(ctx.repo, gathered.facts.main).tree)

@@ -14,6 +14,7 @@ from lifeos.core.pullpage import TAKEN_BACK
 from lifeos.core.pulls import is_landing
 from lifeos.core.state import Item, PullRequest, Run
 from lifeos.core.table import TAKES_BACK
+from lifeos.core.unified import DoesNotApply
 from lifeos.model import Decision
 from lifeos.store.entries import TITLE_LIMIT
 from lifeos.store.merge import merge
@@ -33,6 +34,8 @@ def head_of(ctx: Context, item: Item) -> PullRequest | None:
     """
     main = main_at(ctx.repo, ctx.main())
     run = ctx.ledger.snapshot.runs.get(item.run or "")
+    if item.proposed is not None and is_landing(item, ctx.writes_by_pull_request):
+        return _proposal(ctx, main, item)
     if run is not None and is_landing(item, ctx.writes_by_pull_request):
         head = _landing(ctx, main, item, run)
         return PullRequest(head=head, commits=2, landing=True) if head else None
@@ -52,6 +55,21 @@ def _approval(ctx: Context, main: Main, item: Item) -> PullRequest:
         edits |= _queue(ctx, main, item)
     head = _commit(ctx, with_bookkeeping(ctx, tree, edits), parent, f"Approve {item.id}")
     return PullRequest(head=head, commits=1 if parent == main.commit else 2)
+
+
+def _proposal(ctx: Context, main: Main, item: Item) -> PullRequest | None:
+    """A proposal as one commit on main; None where it does not fit main any more."""
+    from lifeos.tick.change import changed_tree, message_of, proposal_of
+
+    proposal = proposal_of(ctx.ledger, item.id, item.about)
+    try:
+        tree = changed_tree(ctx.repo, main.tree, proposal, ctx.rules.config.id_prefix)
+    except DoesNotApply:
+        return None
+    tree = with_bookkeeping(ctx, tree, _queue(ctx, main, item))
+    message = message_of(ctx, proposal, item.id)
+    head = ctx.repo.objects.write_commit(tree, (main.commit,), message, when=ctx.now())
+    return PullRequest(head=head, landing=True)
 
 
 def _queue(ctx: Context, main: Main, item: Item | None) -> dict[str, Edit]:

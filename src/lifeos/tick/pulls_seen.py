@@ -22,6 +22,7 @@ from lifeos.core.pulls import (
 )
 from lifeos.core.state import Item, PullRequest, Run
 from lifeos.forge.pulls import Person, Pull, PullReview, Review
+from lifeos.governance import governance_digest
 from lifeos.store.history import changed_paths
 from lifeos.store.merge import merge
 from lifeos.store.objects import MissingObject
@@ -32,7 +33,7 @@ from lifeos.tick.context import Context
 from lifeos.tick.landed import before_merge
 from lifeos.tick.pull_refs import fetch_head
 from lifeos.tick.pulls_asked import Seen
-from lifeos.tick.reading import Main, changed_by_people, main_at
+from lifeos.tick.reading import Main, changed_by_people, governance_files, main_at
 from lifeos.tick.tasks import read_tasks
 
 _REGULAR = frozenset({"100644", "100755"})
@@ -170,7 +171,9 @@ def _merged(
         update.update(content=Content.OTHER, faithful=False)
     elif other:
         update.update(content=Content.ANSWER, faithful=not pull.brings_more)
-    if pull.landing:
+    if pull.landing and item.proposed is not None:
+        update["clashes"] = _unfit(ctx, main_at(ctx.repo, onto), item)
+    elif pull.landing:
         run = ctx.ledger.snapshot.runs[item.run or ""]
         loop = ctx.governance(run.governance).loop
         moved = _moved_under(ctx, item, onto, loop.reapprove)
@@ -260,6 +263,8 @@ def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
     """
     if _is_there(ctx, main, pull):
         return False  # merged just now: the forge's word on who did it is waited for
+    if item.proposed is not None:
+        return _unfit(ctx, main, item)
     loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
     if _moved_under(ctx, item, main.commit, loop.reapprove):
         return True
@@ -268,6 +273,16 @@ def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
         return merge(ctx.repo, main.commit, pull.head).tree is None
     except MissingObject:
         return True
+
+
+def _unfit(ctx: Context, main: Main, item: Item) -> bool:
+    """Whether a proposal does not fit a commit of main, or its rules are not those it is about."""
+    from lifeos.tick.change import why_unfit
+
+    digest = governance_digest(governance_files(ctx.repo, main.tree))
+    if item.proposed is not None and item.proposed.governs and digest != item.governance:
+        return True
+    return bool(why_unfit(ctx, main, item.id, item.about))
 
 
 def _is_there(ctx: Context, main: Main, pull: PullRequest) -> bool:

@@ -26,6 +26,7 @@ from lifeos.store.story import newest
 from lifeos.tick.audit import Audit, Finding
 from lifeos.tick.audit_answers import check_answer, check_item
 from lifeos.tick.audit_main import check_gate, check_landing, check_main, second_parent
+from lifeos.tick.audit_proposals import check_proposal, follow
 from lifeos.tick.audit_rules import check_rules
 from lifeos.tick.audit_trees import check_state, check_tree
 
@@ -44,6 +45,7 @@ class Verified(Frozen):
     answers: int = 0
     landings: int = 0
     anchors: int = 0
+    proposals: int = 0
     findings: tuple[Finding, ...] = ()
     unchecked: tuple[str, ...] = ()
 
@@ -106,6 +108,7 @@ def verify_ledger(
         answers=audit.counts.get("answer", 0),
         landings=audit.counts.get("landing", 0),
         anchors=audit.counts.get("anchor", 0),
+        proposals=audit.counts.get("proposal", 0),
         findings=tuple(audit.findings),
         unchecked=tuple(audit.unchecked),
     )
@@ -158,6 +161,7 @@ def _transition(audit: Audit, entry: Entry) -> None:
             f" {audit.snapshot.seq}th: something was dropped, put in or reordered"
         )
     _look(audit, entry, check_state)
+    follow(audit, entry)
     audit.tree = entry.tree
 
 
@@ -218,6 +222,7 @@ _BEFORE: tuple[Callable[[Audit, Entry], None], ...] = (
     check_answer,
     check_gate,
     check_landing,
+    check_proposal,
 )
 
 

@@ -230,6 +230,16 @@ class Lease(Frozen):
     grace: Count = Field(300, description="Seconds after that before it counts as interrupted.")
 
 
+class Improve(Frozen):
+    """When lifeos looks back at what happened, and proposes what would do better."""
+
+    after: Count = Field(
+        0,
+        description="Closed runs after which a tick searches the ledger for patterns; 0: only "
+        "`lifeos improve` does. What it proposes is asked at every level of autonomy.",
+    )
+
+
 class Loop(Frozen):
     """policies/loop.yaml: when to go on, try again, ask, wait or stop."""
 
@@ -246,6 +256,7 @@ class Loop(Frozen):
     waivers: Waivers = Field(Waivers(), description="Which failures may be waived by a person.")
     bypass: Bypass = Field(Bypass(), description="Which rework needs no new plan.")
     lease: Lease = Field(Lease(), description="How long a claim stands.")
+    improve: Improve = Field(Improve(), description="When proposals are looked for.")
     tasks_per_tick: Positive = Field(10, description="Tasks that one tick may open.")
     on_task_change: OnTaskChange = Field(
         OnTaskChange.ESCALATE, description="When the task of an open run is edited."

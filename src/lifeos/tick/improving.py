@@ -1,0 +1,221 @@
+"""What is so about proposals: gathered for ``decide``, and nothing read where there is none.
+
+A search reads the whole past, so it is made only when it is due: when the policy's number of runs
+was closed since the last one, or a draft was asked for. What it found is remembered while this tick
+asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lifeos.core.facts import Draft, Improving
+from lifeos.core.improve.look import Look
+from lifeos.core.improve.measure import measured
+from lifeos.core.improve.patterns import patterns
+from lifeos.core.improve.proposal import Category, Pattern, Proposal
+from lifeos.core.improve.redraft import Refused, redrafted
+from lifeos.core.improve.reverting import take_back
+from lifeos.core.improve.steps import is_over
+from lifeos.core.improve.thresholds import MOST_OPEN
+from lifeos.core.improve.transitions import patterns_taken
+from lifeos.core.improve.trial import REVERTS, Measured, Proposed
+from lifeos.core.policy import Governance
+from lifeos.core.review import Review
+from lifeos.core.state import Due, Searched, Snapshot
+from lifeos.core.table import REVIEWS
+from lifeos.errors import LedgerBroken
+from lifeos.store.entries import attempt_path
+from lifeos.store.remote import contains
+from lifeos.store.trees import lookup
+from lifeos.tick.change import proposal_of, why_unfit
+from lifeos.tick.chronicle import chronicle_at
+from lifeos.tick.context import Context
+from lifeos.tick.drafting import Drafted, NoDraft, draft
+from lifeos.tick.followups import left_to_do
+from lifeos.tick.improve_due import search_is_due
+from lifeos.tick.reading import Main
+
+_Key = tuple[str, str, Searched | None, Mapping[str, Due]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look back came to: proposals, and why there is none where one was due."""
+
+    drafts: tuple[Drafted, ...] = ()
+    undrafted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Improver:
+    """Looks back once for each occasion in one tick."""
+
+    ctx: Context
+    _found: tuple[_Key, Found] | None = None
+    _unfit: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def facts(self, main: Main, governance: str, *, stop: bool) -> tuple[Improving, Found]:
+        """What ``decide`` must know, and the proposals whose digests it names.
+
+        ``governance``: the digest of main's set. Nothing is drafted on rules that are not adopted,
+        or while the kill switch is set.
+        """
+        snapshot = self.ctx.ledger.snapshot
+        due = search_is_due(self.ctx)
+        found = Found()
+        ready = governance == snapshot.governance and not stop
+        if ready and (due or snapshot.drafts):
+            found = self._remembered(main, search=due)
+        return Improving(
+            drafts=tuple(fact_of(drafted.proposal) for drafted in found.drafts),
+            undrafted=found.undrafted,
+            searched=ready and due,
+            unfitting=dict(self._unfitting(main)) if ready else {},
+            landed=dict(self._landed(main)),
+            measured=dict(self._measured()),
+        ), found
+
+    def _remembered(self, main: Main, *, search: bool) -> Found:
+        snapshot = self.ctx.ledger.snapshot
+        key = (main.commit, snapshot.governance, snapshot.searched, snapshot.drafts)
+        if self._found is None or self._found[0] != key:
+            self._found = (key, find(self.ctx, main, search=search))
+        return self._found[1]
+
+    def _unfitting(self, main: Main) -> Iterator[tuple[str, str]]:
+        snapshot = self.ctx.ledger.snapshot
+        asked = [(item.id, item.about) for item in snapshot.items.values() if item.proposed]
+        asked += [
+            (trial.item, trial.about)
+            for trial in snapshot.trials.values()
+            if not (trial.landed or trial.merged)
+        ]
+        for item, about in asked:
+            key = (about, main.tree)
+            if key not in self._unfit:
+                self._unfit[key] = why_unfit(self.ctx, main, item, about)
+            if self._unfit[key]:
+                yield item, self._unfit[key]
+
+    def _landed(self, main: Main) -> Iterator[tuple[str, str]]:
+        for trial in self.ctx.ledger.snapshot.trials.values():
+            for change in () if trial.landed else trial.changes:
+                if contains(self.ctx.repo, main.commit, change.commit):
+                    yield trial.item, change.commit
+
+    def _measured(self) -> Iterator[tuple[str, Measured]]:
+        now = self.ctx.now()
+        over = [t for t in self.ctx.ledger.snapshot.trials.values() if is_over(t, now)]
+        for trial in over:
+            proposal = proposal_of(self.ctx.ledger, trial.item, trial.about)
+            past = chronicle_at(self.ctx.ledger)
+            yield trial.item, measured(proposal.metric, past, trial.landed_at, past.at)
+
+
+def fact_of(proposal: Proposal) -> Draft:
+    """A proposal as ``decide`` sees it."""
+    back = proposal.category is Category.REVERT
+    return Draft(
+        rule=proposal.rule,
+        question=f"{proposal.title}. Land it?",
+        about=proposal.digest,
+        proposed=Proposed(
+            pattern=proposal.key,
+            window=None if back else proposal.metric.window,
+            governs=proposal.governs,
+            draft=proposal.draft,
+        ),
+    )
+
+
+def find(ctx: Context, main: Main, *, search: bool, since: int = 0) -> Found:
+    """Look back: draft what is due, and with ``search`` what the past calls for beside that.
+
+    ``since`` (seconds UTC): what closed before it is not looked at.
+    """
+    snapshot = ctx.ledger.snapshot
+    look = look_back(ctx, since)
+    known = {pattern.key: pattern for pattern in (*patterns(look), *left_to_do(ctx, main, look))}
+    drafts: list[Drafted] = []
+    undrafted: dict[str, str] = {}
+    for key, due in snapshot.drafts.items():
+        try:
+            drafts.append(_due(ctx, main, look, known, key, due))
+        except (NoDraft, Refused) as error:
+            undrafted[key] = str(error)
+    taken = patterns_taken(snapshot) | snapshot.drafts.keys()
+    room = MOST_OPEN - sum(bool(item.proposed) for item in snapshot.items.values()) - len(drafts)
+    for key, pattern in known.items() if search else ():
+        if room <= 0:
+            break
+        if key in taken:
+            continue
+        try:
+            drafts.append(draft(ctx, main, pattern))
+            room -= 1
+        except NoDraft as error:
+            ctx.world.progress(f"no proposal for {key}: {error}")
+    return Found(tuple(drafts), undrafted)
+
+
+def _due(
+    ctx: Context, main: Main, look: Look, known: Mapping[str, Pattern], key: str, due: Due
+) -> Drafted:
+    """A draft that was asked for. Raises ``NoDraft`` or ``Refused``."""
+    if key.startswith(REVERTS):
+        item = key.removeprefix(REVERTS)
+        asked = next((q for q in look.past.questions if q.item == item), None)
+        if asked is None or asked.measured is None:
+            raise NoDraft(f"what came of {item} is not on the ledger")
+        pattern = take_back(asked, _former(ctx, item, asked.about, asked.measured_in))
+        if due.comment:
+            pattern = redrafted(pattern, due.comment, look)
+        return draft(ctx, main, pattern, due, of=item)
+    if key not in known:
+        raise NoDraft("what it rested on is no longer so")
+    pattern = known[key]
+    if due.comment:
+        pattern = redrafted(pattern, due.comment, look)
+    return draft(ctx, main, pattern, due)
+
+
+def _former(ctx: Context, item: str, about: str, commit: str) -> Proposal:
+    """A proposal as the ledger had it when it was measured: it may have left the tip since."""
+    from lifeos.store.ledger import Ledger
+
+    then = Ledger(ctx.repo, commit, ctx.repo.objects.commit(commit).tree, Snapshot())
+    return proposal_of(then, item, about)
+
+
+def look_back(ctx: Context, since: int = 0) -> Look:
+    """The past and the rules, as patterns are looked for in them."""
+    past = chronicle_at(ctx.ledger)
+    look = Look(past=past, rules=ctx.rules, since=since)
+    digests = {run.pinned[-1][1] for run in look.closed if run.pinned}
+    sets: dict[str, Governance] = {}
+    for digest in sorted(digests):
+        try:
+            sets[digest] = ctx.governance(digest)
+        except LedgerBroken:
+            continue  # of another version of lifeos: its runs say nothing about its rules
+    return Look(past=past, rules=ctx.rules, sets=sets, reviews=_reviews(ctx, look), since=since)
+
+
+def _reviews(ctx: Context, look: Look) -> dict[tuple[str, int], Review]:
+    """What councils said, of the runs that are looked at; nothing where no model reviews."""
+    found: dict[tuple[str, int], Review] = {}
+    if not ctx.rules.config.agents.review.modelled:
+        return found
+    for run in look.closed:
+        for attempt in run.attempts:
+            if attempt.stage not in REVIEWS or "review.json" not in attempt.evidence:
+                continue
+            tree = ctx.repo.objects.commit(attempt.commit).tree
+            path = f"{attempt_path(run.id, attempt.n)}/review.json"
+            leaf = lookup(ctx.repo.objects, tree, path)
+            data = ctx.repo.objects.read(leaf.oid)[1] if leaf else None
+            if data is not None:
+                found[run.id, attempt.n] = Review.model_validate_json(data)
+    return found
