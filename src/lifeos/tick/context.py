@@ -12,6 +12,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from lifeos import __version__
 from lifeos.core.backlog.entry import Backlog
 from lifeos.core.policy import Governance
 from lifeos.core.policy.config import MainWrites
@@ -21,6 +22,7 @@ from lifeos.process import untraced
 from lifeos.store.checkout import move_branch
 from lifeos.store.history import Introduced
 from lifeos.store.ledger import Ledger
+from lifeos.store.lock import proc_identity
 from lifeos.store.remote import Remote, Update, contains, has_commit, jittered
 from lifeos.store.repo import Repo
 from lifeos.store.steps import Splice
@@ -66,6 +68,18 @@ def quiet(_line: str) -> None:
     """Show no progress."""
 
 
+def this_process() -> str:
+    """Who claims: this process, so named that its death can be proven."""
+    return proc_identity().line()
+
+
+def versions() -> dict[str, str]:
+    """What a packet says that it was made with."""
+    import platform  # most ticks assemble none
+
+    return {"lifeos": __version__, "python": platform.python_version()}
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much one tick may do. ``tasks`` None: what the policy says."""
@@ -86,6 +100,8 @@ class World:
     progress: Callable[[str], None] = quiet
     trace: Callable[[str], None] = untraced
     pause: Callable[[int], None] = field(default_factory=lambda: jittered(SystemRandom().random))
+    worker: Callable[[], str] = this_process
+    versions: Callable[[], Mapping[str, str]] = versions
 
     @property
     def in_ci(self) -> bool:

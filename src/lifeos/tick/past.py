@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
-from lifeos import __version__
 from lifeos.core.canonical import sha256
 from lifeos.core.facts import End
 from lifeos.core.packet import Packet, assemble, markdown, statement
@@ -88,7 +86,7 @@ def _assemble(ctx: Context, run: Run, end: End | None) -> Packet:
         sandbox=ctx.governance(run.governance).config.sandbox.value,
         ledger_root=ctx.ledger.snapshot.root,
         ledger_tip=ctx.ledger.tip,
-        versions={"lifeos": __version__, "python": platform.python_version()},
+        versions=ctx.world.versions(),
         outcome=end.outcome if end else None,
         landed=end.landed if end else "",
         reason=end.reason if end else "",

@@ -28,7 +28,6 @@ from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
 from lifeos.model import CloseOutcome, FailureClass, ItemKind, Stage, Verdict
 from lifeos.store.entries import attempt_path, read_entries
-from lifeos.store.lock import proc_identity
 from lifeos.store.trees import lookup
 from lifeos.tick import calls
 from lifeos.tick.attempt import Job
@@ -121,7 +120,7 @@ def claim(ctx: Context, step: Attempt, worker: str = "") -> Claim:
         stage=step.stage,
         n=step.n,
         nonce=ctx.world.nonce(),
-        worker=worker or proc_identity().line(),
+        worker=worker or ctx.world.worker(),
         lease_until=now + lease.seconds,
         reserved=step.reserved,
         base=step.base,
