@@ -159,6 +159,19 @@ def test_what_nobody_answered_in_time_would_not_have_been_asked() -> None:
     found = tried(story, {"loop.autonomy": "full"})
     assert only(found).departure is D.NOT_ASKED_UNANSWERED
     assert not found.weaker
+    assert found.parted == 0  # it would have landed
+
+
+def test_a_question_that_an_edit_withdrew_would_have_been_over() -> None:
+    """While it waited for a yes to land, the task was edited: it would have landed before."""
+    story = asked_to_land()
+    story.tasks["T"] = TASK.model_copy(update={"digest": "new text"})
+    story.step()
+    found = tried(story, {"loop.autonomy": "full"})
+    assert (only(found).departure, only(found).told) == (
+        D.NOT_ASKED_UNANSWERED,
+        "it was withdrawn",
+    )
 
 
 def test_a_question_that_was_asked_anew_waited_from_the_first_time_on() -> None:

@@ -410,9 +410,7 @@ class Passage:
     def _refused(self, before: Snapshot, record: Resolved, skipped: Skipped) -> None:
         """Nobody would have been asked, and somebody (or the time that had passed) said no."""
         if record.who == EXPIRY:
-            told = "nobody answered in time"
-            self.account.tell_skipped(skipped, Departure.NOT_ASKED_UNANSWERED, told)
-            self._part(NOT_MADE)
+            self._unanswered(skipped, "nobody answered in time")
             return
         revised = record.decision is Decision.REVISE
         told = "you wanted it done again" if revised else "you said no"
@@ -437,13 +435,23 @@ class Passage:
         self._part(NOT_MADE)
 
     def _withdrawn(self, record: Noted) -> None:
-        """A question that would not have been asked went away by itself."""
+        """A question that would not have been asked went away by itself.
+
+        One of money did when there was money again: the run goes on, as it would have sooner.
+        """
         skipped, self._skipped = self._skipped, None
-        if skipped is None:
-            return
-        waiting = record.at - skipped.at
-        self.account.tell_skipped(skipped, skipped.departure, "it was withdrawn", waiting=waiting)
-        if skipped.departure is Departure.BREACH_LET_THROUGH:
+        if skipped is not None and skipped.kind is ItemKind.BUDGET:
+            waiting = record.at - skipped.at
+            self.account.tell_skipped(skipped, skipped.departure, "withdrawn", waiting=waiting)
+        elif skipped is not None:
+            self._unanswered(skipped, "it was withdrawn")
+
+    def _unanswered(self, skipped: Skipped, told: str) -> None:
+        """Nobody said yes or no, and nobody would have been asked: it would have gone on."""
+        self.account.tell_skipped(skipped, Departure.NOT_ASKED_UNANSWERED, told)
+        if skipped.landing:
+            self._over = True
+        else:
             self._part(NOT_MADE)
 
     def _left_unanswered(self) -> None:
