@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from lifeos.core.chronicle import AttemptPast, Chronicle, RunPast
 from lifeos.core.improve.proposal import Metric
 from lifeos.core.improve.trial import Measure, Measured
-from lifeos.core.metrics.operation import false_greens
+from lifeos.core.metrics.operation import false_greens, repairs_among
 from lifeos.core.records import CheckFact, outcome_class
 from lifeos.core.table import REVIEWS
 from lifeos.model import FailureClass
@@ -27,7 +27,7 @@ def value_of(
 ) -> float | None:
     """One metric over these runs; they are closed. ``every``: all runs known, also later ones."""
     if measure is Measure.FALSE_GREENS:
-        return false_greens(runs, runs if every is None else every).value
+        return false_greens(runs, repairs_among(runs if every is None else every)).value
     return _MEASURES[measure](about, runs)
 
 
