@@ -82,6 +82,11 @@ class Clone:
                     return data
         raise AssertionError(f"no packet of {task}")
 
+    def changed_by(self, commit: str) -> list[str]:
+        """The files that a commit changed."""
+        names = self.git("diff-tree", "-r", "-z", "--name-only", "--no-commit-id", commit)
+        return names.split("\0")[:-1]
+
     def on_main(self, path: str) -> str:
         """A file as main has it."""
         return self.git("show", f"main:{path}")

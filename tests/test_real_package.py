@@ -6,6 +6,7 @@ person's answers are given by `lifeos approve` and its like.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -50,6 +51,7 @@ def test_four_chores_of_a_real_package_come_to_their_end(clone: Clone) -> None:
     _told_by_the_ledger(clone)
     _told_by_the_packets(clone)
     _left_on_main(clone)
+    _told_by_why(clone)
 
 
 def _first_questions(clone: Clone, said: dict[str, list[str]]) -> None:
@@ -131,6 +133,43 @@ def _left_on_main(clone: Clone) -> None:
         timeout=120,
     )
     assert tests.returncode == 0, tests.stdout
+
+
+def _told_by_why(clone: Clone) -> None:
+    """Every line of every file that was landed: what lifeos built is told as built, by which run.
+
+    Held against git's own log of the pure works, which shares nothing with how `why` finds out.
+    """
+    works = {}
+    for task in ("LO-rename", "LO-install", "LO-strict", "LO-notes"):
+        run = json.loads(clone.lifeos("show", task, "--json"))["data"]
+        works[clone.git("rev-parse", f"{run['landed']}^2")] = run
+    changed = {path for work in works for path in clone.changed_by(work)}
+    for path in sorted(changed):
+        data = json.loads(clone.lifeos("why", path, "--json"))["data"]
+        told = [one for one in data["ranges"] for _ in range(one["first"], one["last"] + 1)]
+        blamed = clone.git("blame", "-s", "-l", "--root", "main", "--", path).splitlines()
+        assert len(told) == len(blamed) == data["lines"]
+        for one, line in zip(told, blamed, strict=True):
+            work, origin = line.split()[0], one["origin"]
+            if work in works:
+                assert (origin["via"], origin["run"]) == ("run", works[work]["run"]), line
+                assert origin["attempt"] in [
+                    a["n"] for a in works[work]["attempts"] if a["stage"] == "build"
+                ]
+            else:
+                assert (origin["via"], origin["before"]) == ("outside", True), line
+        assert {one["run"] for one in data["runs"]} <= {run["run"] for run in works.values()}
+    mended = next(run for run in works.values() if run["task"] == "LO-rename")
+    builds = [a["n"] for a in mended["attempts"] if a["stage"] == "build"]
+    first = {
+        one["origin"]["attempt"]
+        for path in clone.changed_by(next(w for w, run in works.items() if run is mended))
+        for one in json.loads(clone.lifeos("why", path, "--json"))["data"]["ranges"]
+        if one["origin"]["run"] == mended["run"]
+    }
+    assert first <= set(builds)
+    assert builds[0] in first, "what the first build wrote and the second kept is the first one's"
 
 
 def test_without_its_source_the_example_says_so(tmp_path: Path) -> None:

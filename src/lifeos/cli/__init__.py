@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "show": "One run, task, item or attempt in detail.",
     "report": "All of it on one page, for a browser, a phone or a job summary.",
     "backtest": "Say what would have differed under other rules.",
+    "why": "Where a line comes from: run, plan, reviews, approval, rules.",
     "verify": "Replay the ledger and check what it claims.",
     "validate": "Check the files: governance and backlog.",
     "doctor": "Check the surroundings: git, sandbox, identity, models.",

@@ -127,7 +127,17 @@ def _commit(ledger: Ledger, name: str) -> RunName | CommitName | None:
             return RunName(record.run)
         if isinstance(record, Noted) and record.commit == commit and record.run:
             return RunName(record.run)
-    return None
+    return _landed_with(ledger, commit)
+
+
+def _landed_with(ledger: Ledger, commit: str) -> RunName | None:
+    """The run whose landing brought this commit to main: its pure work, say."""
+    from lifeos.tick.landings import landings_on
+    from lifeos.tick.verify import main_of
+
+    main = main_of(ledger.repo, ledger.tip)
+    landed = landings_on(ledger, main).landed.get(commit) if main else None
+    return RunName(landed.run) if landed else None
 
 
 def _plain(name: str) -> bool:

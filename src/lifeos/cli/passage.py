@@ -130,6 +130,13 @@ def passage_of(ledger: Ledger, run: str) -> Passage:
     entries = tuple(about(ledger.repo, ledger.tip, [run]))[::-1]
     if not any(isinstance(entry.record, Opened) for entry in entries):
         raise Missing(run, "run")
+    return passage_with(ledger, run, entries)
+
+
+def passage_with(ledger: Ledger, run: str, entries: tuple[Entry, ...]) -> Passage:
+    """A run by its transitions, where they were read already."""
+    if run in ledger.snapshot.runs:
+        return Passage(run, entries, ledger.tree)
     closing = next((e for e in entries if isinstance(e.record, Closed)), entries[-1])
     before = closing.parents[0] if closing.parents else closing.commit
     return Passage(run, entries, ledger.repo.objects.commit(before).tree)

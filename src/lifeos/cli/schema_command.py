@@ -29,6 +29,7 @@ OUTPUTS = {
     "show-transition": "log_command:Transition",
     "artifact": "show_command:ArtifactData",
     "report": "report_command:ReportData",
+    "why": "why_command:WhyData",
     "verify": "verify_command:VerifyData",
     "backtest": "backtest_command:BackTestData",
     "validate": "validate_command:ValidateData",

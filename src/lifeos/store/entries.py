@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -60,6 +60,21 @@ def read_entries(repo: Repo, tip: str, since: str | None = None) -> Iterator[Ent
     with closing(pieces):
         for block in _blocks(pieces):
             yield _entry(repo, block)
+
+
+def entries_with(repo: Repo, tip: str, words: Collection[str]) -> list[Entry]:
+    """The transitions up to ``tip`` whose message has one of these words, oldest first.
+
+    All are read, and only those parsed: git's own search takes longer than reading does. A message
+    may have a word by chance (in a title): compare the record too.
+    """
+    found: list[Entry] = []
+    pieces = repo.git.stream("log", LOG_FORMAT, "--end-of-options", tip)
+    with closing(pieces):
+        for block in _blocks(pieces):
+            if any(word in block for word in words):
+                found.append(_entry(repo, block))
+    return found[::-1]
 
 
 def parse_entries(repo: Repo, listing: bytes) -> Iterator[Entry]:

@@ -1,0 +1,190 @@
+"""How what lifeos landed came to main: which run, answer or revert each of its commits is.
+
+Told from what the ledger noted and from the shape of main's history, never from a name or a trailer
+in a commit, which anybody can write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lifeos.core.records import Held, Noted, Resolved, Topic
+from lifeos.core.state import PullRequest
+from lifeos.store.entries import Entry, entries_with
+from lifeos.store.ledger import Ledger
+from lifeos.store.objects import MissingObject
+from lifeos.store.repo import Repo
+
+_WORDS = (
+    '"topic":"genesis"',
+    '"topic":"landing"',
+    '"topic":"pull"',
+    '"topic":"reverted"',
+    '"kind":"held"',
+    '"kind":"resolved"',
+)
+_MOST_REBASED = 50
+"""Commits of one landing PR that are looked at, where a forge put them on main one by one."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A landing: ``commit`` on main, and what main was before it; ``noted`` is the transition.
+
+    ``item``: a forge made the commit, by the merge of the landing PR of this question.
+    """
+
+    run: str
+    commit: str
+    onto: str
+    noted: str
+    at: int
+    item: str = ""
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """A commit of main that takes back what a run landed; ``noted`` is the transition."""
+
+    run: str
+    commit: str
+    landed: str
+    noted: str
+    at: int
+    who: str
+
+
+@dataclass
+class Landings:
+    """Commits of main by what they are. ``after``: those since the ledger began, with parents."""
+
+    after: Mapping[str, tuple[str, ...]]
+    landed: dict[str, Landed] = field(default_factory=dict)
+    """By each commit that the landing brought: itself, the pure work, what a forge made of both."""
+    taken_back: dict[str, TakenBack] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    """The item that a commit answers, or would have answered."""
+    offered: dict[str, str] = field(default_factory=dict)
+    """The item whose landing PR has this commit; it counts only where nothing says it landed."""
+    asked_about: dict[str, str] = field(default_factory=dict)
+    """The item that asked about a commit which reached main unasked."""
+    items: dict[str, list[str]] = field(default_factory=dict)
+    """The items of each run, and "" for those of none."""
+
+    def reverted(self, run: str) -> TakenBack | None:
+        """What took this run back, if anything did."""
+        return next((one for one in self.taken_back.values() if one.run == run), None)
+
+
+def landings_on(ledger: Ledger, main: str) -> Landings:
+    """What the ledger knows of the commits of main. Raises ``GitError`` for a broken history."""
+    entries = entries_with(ledger.repo, ledger.tip, _WORDS)
+    found = Landings(_history(ledger.repo, main, _genesis(entries)))
+    pulls = _pulls(entries)
+    for entry in entries:
+        _take(found, entry, pulls)
+    return found
+
+
+def _genesis(entries: Iterable[Entry]) -> str:
+    """The commit of main that the ledger began with; "" if it does not say."""
+    for record in (entry.record for entry in entries):
+        if isinstance(record, Noted) and record.topic is Topic.GENESIS:
+            return record.commit
+    return ""
+
+
+def _history(repo: Repo, main: str, genesis: str) -> dict[str, tuple[str, ...]]:
+    """The commits of main since lifeos began there, with their parents."""
+    since: tuple[str, ...] = ()
+    with contextlib.suppress(MissingObject, ValueError):
+        since = (f"^{repo.objects.commit(genesis).oid}",)
+    out = repo.git.run("rev-list", "--parents", "--end-of-options", main, *since)
+    lines = (line.split(" ") for line in out.decode("ascii").splitlines())
+    return {commit: tuple(parents) for commit, *parents in lines}
+
+
+Pulls = Mapping[str, list[tuple[str, PullRequest]]]
+"""The landing PRs of each run, with the items that they were for, in the order of asking."""
+
+
+def _pulls(entries: Iterable[Entry]) -> Pulls:
+    runs: dict[str, str] = {}
+    found: dict[str, list[tuple[str, PullRequest]]] = {}
+    for record in (entry.record for entry in entries):
+        if isinstance(record, Held) and record.run:
+            runs[record.item] = record.run
+        elif isinstance(record, Noted) and record.pull is not None and record.pull.landing:
+            run = runs.get(record.item, "")
+            found.setdefault(run, []).append((record.item, record.pull))
+    return found
+
+
+def _take(found: Landings, entry: Entry, pulls: Pulls) -> None:
+    record = entry.record
+    match record:
+        case Noted(topic=Topic.LANDING) if record.run:
+            _take_landing(found, entry, record, pulls.get(record.run, []))
+        case Noted(topic=Topic.REVERTED):
+            found.taken_back[record.commit] = TakenBack(
+                run=record.run or "",
+                commit=record.commit,
+                landed=record.onto,
+                noted=entry.commit,
+                at=record.at,
+                who=record.who,
+            )
+        case Noted(pull=PullRequest() as pull):
+            known = found.offered if pull.landing else found.answers
+            for commit in _own(found, pull.head, pull.commits):
+                known.setdefault(commit, record.item)
+        case Resolved() if record.commit:
+            found.answers.setdefault(record.commit, record.item)
+        case Held():
+            found.items.setdefault(record.run or "", []).append(record.item)
+            if record.run is None and record.about in found.after:
+                found.asked_about[record.about] = record.item
+        case _:
+            pass
+
+
+def _take_landing(
+    found: Landings, entry: Entry, record: Noted, pulls: list[tuple[str, PullRequest]]
+) -> None:
+    parents = found.after.get(record.commit)
+    if parents is None:
+        return  # noted, and main has moved on without it
+    item, own = "", []
+    if len(parents) > 1:
+        named = next(((i, p) for i, p in pulls if p.head == parents[1]), None)
+        item, count = (named[0], named[1].commits) if named else ("", 1)
+        own = _own(found, parents[1], count)
+    elif pulls:  # squashed, or put there one by one
+        item, chain = pulls[-1][0], _chain(found, record.commit, _MOST_REBASED)
+        own = chain[: chain.index(record.onto)] if record.onto in chain else []
+    landed = Landed(
+        run=record.run or "",
+        commit=record.commit,
+        onto=record.onto,
+        noted=entry.commit,
+        at=record.at,
+        item=item,
+    )
+    for commit in (record.commit, *own):
+        found.landed[commit] = landed
+        found.answers.pop(commit, None)
+
+
+def _own(found: Landings, head: str, count: int) -> list[str]:
+    """So many commits up to ``head``."""
+    return _chain(found, head, count)[:count]
+
+
+def _chain(found: Landings, start: str, most: int) -> list[str]:
+    """Commits from ``start`` back along first parents, at most so many, and what comes before."""
+    chain = [start]
+    while chain[-1] in found.after and len(chain) <= most:
+        chain.append(next(iter(found.after[chain[-1]]), ""))
+    return chain
