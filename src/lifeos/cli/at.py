@@ -42,7 +42,7 @@ def resolve_at(repo: Repo, ledger: Ledger, text: str) -> str:
     Who may write on main can write any trailer there: one that names no transition of this ledger
     counts as none, and then the commit's time decides, which is what its author says it is.
     """
-    commit = _commit(repo, text)
+    commit = commit_called(repo, text)
     if commit is not None:
         return _of_commit(repo, ledger, commit, text)
     from lifeos.core.when import when
@@ -57,7 +57,7 @@ def resolve_at(repo: Repo, ledger: Ledger, text: str) -> str:
     return _last(repo, ledger, moment, text)
 
 
-def _commit(repo: Repo, text: str) -> str | None:
+def commit_called(repo: Repo, text: str) -> str | None:
     """The commit of this name, as git reads names; None if it knows none."""
     if not text.isprintable() or len(text) > _LONGEST:
         return None

@@ -27,12 +27,16 @@ BRANCH = "refs/heads/lifeos/ledger"
 
 @dataclass(frozen=True)
 class Here:
-    """Where a command looks. ``ledger`` is None before the first tick."""
+    """Where a command looks. ``ledger`` is None before the first tick.
+
+    ``past``: all of it is as it was then, and nothing of now belongs beside it.
+    """
 
     repo: Repo
     ledger: Ledger | None
     rules: Governance
     main: Main
+    past: bool = False
 
     @property
     def branch(self) -> str:
@@ -151,7 +155,7 @@ def adopted(ledger: Ledger) -> Governance:
         known = None  # never read before, or by another version: read the files again
     if known is not None and known.digest == digest:
         return known
-    rules = _read(ledger, digest)
+    rules = rules_of(ledger, digest)
     memory.parent.mkdir(parents=True, exist_ok=True)
     for old in memory.parent.glob("rules-*"):
         old.unlink(missing_ok=True)
@@ -161,7 +165,8 @@ def adopted(ledger: Ledger) -> Governance:
     return rules
 
 
-def _read(ledger: Ledger, digest: str) -> Governance:
+def rules_of(ledger: Ledger, digest: str) -> Governance:
+    """A set that the ledger has, read from its files. Raises ``LedgerBroken``."""
     from lifeos.errors import LedgerBroken
     from lifeos.governance import load_set
 

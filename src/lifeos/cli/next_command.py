@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lifeos.cli.at import At
 from lifeos.cli.cells import cell
 from lifeos.cli.frame import Json, frame_of, show, show_json, table
-from lifeos.cli.here import look
 from lifeos.cli.standing import run_of, standing
 from lifeos.cli.tasks import FileProblem, file_problems, judged, tasks_on_main
+from lifeos.cli.then import look_then
 from lifeos.errors import Exit
 from lifeos.model import Frozen
 
@@ -33,7 +34,11 @@ class NextTask(Frozen):
 
 
 class NextData(Frozen):
-    """``lifeos.next/v1``. ``tasks`` in the order of selection; only the next without --explain."""
+    """``lifeos.next/v1``. ``tasks`` in the order of selection; only the next without --explain.
+
+    ``past``: as main at ``commit``, the rules and the ledger were then; STOP in a work tree is not
+    known of the past.
+    """
 
     branch: str
     commit: str
@@ -43,6 +48,7 @@ class NextData(Frozen):
     open_runs: int = 0
     open_runs_limit: int
     problems: tuple[FileProblem, ...] = ()
+    past: bool = False
 
 
 def command(
@@ -50,10 +56,11 @@ def command(
     explain: Annotated[
         bool, typer.Option("--explain", help="Every task that is not done, with the reason.")
     ] = False,
+    at: At = "",
     json: Json = False,
 ) -> int:
     """Show the task that the next tick would open, as main has it; nothing is changed."""
-    with look(frame_of(context)) as here:
+    with look_then(frame_of(context), at) as here:
         tasks = tasks_on_main(here)
         every = judged(here, tasks)
         found = [_named(here, tasks, one) for one in every if not _finished(one)]
@@ -66,6 +73,7 @@ def command(
             open_runs=len(here.ledger.snapshot.runs) if here.ledger else 0,
             open_runs_limit=here.rules.loop.budgets.open_runs,
             problems=file_problems(tasks.backlog),
+            past=here.past,
         )
     if json:
         show_json("next", data)
@@ -101,11 +109,14 @@ def _stopped(here: Here) -> bool:
 
     on_main = lookup(here.repo.objects, here.main.tree, STOP) is not None
     recorded = here.ledger is not None and here.ledger.snapshot.stop
-    return on_main or recorded or any(is_set(path) for path in stop_files(here.repo))
+    if on_main or recorded or here.past:
+        return on_main or recorded
+    return any(is_set(path) for path in stop_files(here.repo))
 
 
 def _text(data: NextData, waiting: int, *, explain: bool) -> str:
-    lines = [f"problem: {problem}" for problem in data.problems]
+    lines = [f"as it was, with {data.branch} at {data.commit[:12]}:"] if data.past else []
+    lines += [f"problem: {problem}" for problem in data.problems]
     if explain and data.tasks:
         rows = []
         for task in data.tasks:
@@ -124,7 +135,7 @@ def _text(data: NextData, waiting: int, *, explain: bool) -> str:
         lines.append("stopped: nothing begins until lifeos resume")
     elif data.next is not None and data.open_runs >= data.open_runs_limit:
         lines.append(f"it has to wait: {data.open_runs} runs are open, which is the limit")
-    elif data.next is not None:
+    elif data.next is not None and not data.past:
         lines.append("next: lifeos tick")
     return "\n".join(lines)
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lifeos.cli.at import At
 from lifeos.cli.frame import Json, frame_of, show, show_json
-from lifeos.cli.here import look
 from lifeos.cli.tasks import FileProblem
+from lifeos.cli.then import look_then
 from lifeos.cli.uncommitted import Uncommitted, uncommitted
 from lifeos.core.state import RunStatus, Wake
-from lifeos.errors import Exit
+from lifeos.errors import Exit, UsageError
 from lifeos.model import CloseOutcome, Frozen, ItemKind, Stage
 from lifeos.store.trees import lookup
 
@@ -99,6 +100,8 @@ class StatusData(Frozen):
     ``main`` is the main that counts; with a remote, its main as this clone last saw it, and
     ``not_pushed`` and ``behind`` are the commits that only this clone's main has, or lacks.
     ``untold`` is why people could not be told by ``notify:`` when it was last tried.
+    ``past``: it is as it was after the transition ``ledger``, and what only now is known (workers,
+    STOP in a work tree, what is not committed or not pushed) is left out.
     """
 
     branch: str
@@ -117,6 +120,7 @@ class StatusData(Frozen):
     rules: Rules
     uncommitted: Uncommitted
     untold: tuple[str, ...] = ()
+    past: bool = False
 
 
 def command(
@@ -127,20 +131,23 @@ def command(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow a running tick, until Ctrl-C.")
     ] = False,
+    at: At = "",
     json: Json = False,
 ) -> int:
     """Show what runs, what waits for the CEO, and what is not committed; nothing is changed."""
     frame = frame_of(context)
+    if watch and at:
+        raise UsageError("what was at a time does not change", "give --watch or --at")
     if watch:
         return _followed(frame, json=json)
-    with look(frame) as here:
+    with look_then(frame, at) as here:
         data = status_data(here)
     if json:
         show_json("status", data)
     else:
         from lifeos.cli.status_page import page
 
-        show(page(data, time.time()))
+        show(page(data, data.at if data.past else time.time()))
     asked = any(not question.answered for question in data.waiting)
     return Exit.WAITING if exit_code and asked else Exit.OK
 
@@ -173,13 +180,14 @@ def status_data(here: Here) -> StatusData:
         transitions=snapshot.seq if snapshot else 0,
         at=snapshot.at if snapshot else 0,
         waiting=_questions(here),
-        runs=tuple(_running(run) for run in snapshot.runs.values()) if snapshot else (),
+        runs=tuple(_running(run, here) for run in snapshot.runs.values()) if snapshot else (),
         ended=tuple(_ended(ledger)) if ledger else (),
         stopped=stops(here),
         spend=_spend(here),
         rules=_rules(here),
-        uncommitted=uncommitted(here),
-        untold=_untold(here),
+        uncommitted=Uncommitted(branch=here.branch) if here.past else uncommitted(here),
+        untold=() if here.past else _untold(here),
+        past=here.past,
     )
 
 
@@ -197,7 +205,7 @@ def _untold(here: Here) -> tuple[str, ...]:
 
 def _apart(here: Here) -> tuple[int, int]:
     """How many commits this clone's own main has more, and less, than the one that counts."""
-    mine = here.repo.refs.read(here.main_ref)
+    mine = None if here.past else here.repo.refs.read(here.main_ref)
     if mine is None or mine == here.main.commit:
         return 0, 0
     span = f"{mine}...{here.main.commit}"
@@ -232,7 +240,7 @@ def _questions(here: Here) -> tuple[Question, ...]:
     return tuple(found)
 
 
-def _running(run: Run) -> Running:
+def _running(run: Run, here: Here) -> Running:
     return Running(
         run=run.id,
         task=run.task,
@@ -244,7 +252,7 @@ def _running(run: Run) -> Running:
         estimated=run.usage.estimated,
         item=run.item,
         wake=run.wake,
-        cut_off=cut_off(run),
+        cut_off=not here.past and cut_off(run),
     )
 
 
@@ -284,7 +292,8 @@ def stops(here: Here) -> tuple[str, ...]:
     from lifeos.cli.switch import is_set, stop_files
     from lifeos.tick.reading import STOP
 
-    found = [str(path) for path in stop_files(here.repo) if is_set(path)]
+    files = () if here.past else stop_files(here.repo)
+    found = [str(path) for path in files if is_set(path)]
     if lookup(here.repo.objects, here.main.tree, STOP):
         found.insert(0, "main")
     if not found and here.ledger is not None and here.ledger.snapshot.stop:
@@ -298,7 +307,8 @@ def _spend(here: Here) -> Money:
 
     budgets = here.rules.loop.budgets
     snapshot = here.ledger.snapshot if here.ledger else None
-    spend = add_spend(snapshot.spend if snapshot else Spend(), int(time.time()), 0.0)
+    now = snapshot.at if snapshot and here.past else int(time.time())
+    spend = add_spend(snapshot.spend if snapshot else Spend(), now, 0.0)
     return Money(
         today=spend.day_cost,
         month=spend.month_cost,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def page(data: StatusData, now: float) -> str:
     """The whole page. ``now`` in seconds UTC."""
     parts = [
+        _past(data),
         stopped_line(data),
         _waiting(data, now),
         _runs(data, now),
@@ -26,9 +27,17 @@ def page(data: StatusData, now: float) -> str:
         _uncommitted(data),
         _untold(data),
         _background(data, now),
-        f"next: {next_step(data)}",
+        "" if data.past else f"next: {next_step(data)}",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _past(data: StatusData) -> str:
+    if not data.past:
+        return ""
+    from lifeos.cli.screen import when
+
+    return f"As it was at {when(data.at)}, after transition {data.transitions}"
 
 
 def stopped_line(data: StatusData) -> str:
@@ -171,7 +180,8 @@ def _background(data: StatusData, now: float) -> str:
         if data.ledger
         else "none yet: the first lifeos tick begins it"
     )
-    remote = "" if data.remote == "none" else f" of {data.remote}, as last seen from here"
+    seen = data.remote != "none" and not data.past
+    remote = f" of {data.remote}, as last seen from here" if seen else ""
     name = f"{data.remote} {data.branch}"
     if data.not_pushed:
         pull = f"git pull --rebase {name} && " if data.behind else ""
