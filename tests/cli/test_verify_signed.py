@@ -99,7 +99,7 @@ def recorded(scene: Project, **changes: str) -> str:
 def named(scene: Project, commit: str, what: str) -> None:
     """Verify fails, and says this of this commit."""
     found = scene.cli("verify", "--json", code=1).data["findings"]
-    assert {"commit": commit, "what": what} in found, found
+    assert {"commit": commit, "what": what, "area": "approvals"} in found, found
 
 
 def test_a_signed_approval_lands_and_is_verified(scene: Project) -> None:

@@ -158,7 +158,7 @@ def _followed(frame: Frame, *, json: bool) -> int:
     from lifeos.cli.watching import Seen, follow
 
     def seen() -> Seen:
-        with look(frame) as here:
+        with look_then(frame, "") as here:
             data = status_data(here)
         return Seen(data, lambda: page(data, time.time()))
 

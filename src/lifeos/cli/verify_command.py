@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.cli.cells import cell
+from lifeos.cli.frame import Json, frame_of, show, show_json, table
 from lifeos.cli.paint import paint
 from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
@@ -19,19 +21,58 @@ if TYPE_CHECKING:
 
 _MOST = 50
 """Findings that are shown to people; programs get all of them."""
+_MOST_OUTSIDE = 10
+_NOUNS = {
+    "replay": "transitions, each made by lifeos and possible where it stands",
+    "stage order": "openings, claims, results and ends, in the order that the table allows",
+    "decisions": "decisions, taken again by the rules of the run",
+    "evidence": "artifacts, compared with the digests in the records",
+    "packets": "packets: as recorded, about this ledger and this run",
+    "approvals": "questions and answers, traced to who brought them",
+    "rules": "adoptions, and looks at main that no other rules may stand behind",
+    "budgets": "claims and openings, against what was spent and set aside",
+    "protected paths": "landings, judged again by where they write",
+    "landings": "landings, merged again",
+    "proposals": "steps of proposals, compared, landed and measured again",
+    "commits on main": "commits, told apart by what the ledger knows of them",
+}
 _EVERY = 97
 """Transitions between two lines of progress; odd, so that people see it move."""
 
 
 class FindingData(Frozen):
-    """One thing that is not as the ledger claims, and the commit where."""
+    """One thing that is not as the ledger claims, the commit where, and what it is about."""
 
     commit: str
     what: str
+    area: str
+
+
+class AreaData(Frozen):
+    """One area: how many things of it were looked at, findings, and what cannot be checked."""
+
+    area: str
+    checked: int
+    found: int
+    unchecked: tuple[str, ...] = ()
+
+
+class OutsideData(Frozen):
+    """A commit of main that did not come through lifeos. ``at`` in seconds UTC."""
+
+    commit: str
+    author: str
+    email: str
+    at: int
+    subject: str
 
 
 class VerifyData(Frozen):
-    """``lifeos.verify/v1``: what was checked, found, and could not be checked."""
+    """``lifeos.verify/v1``: what was checked, found, and could not be checked.
+
+    ``outside`` are the commits of main since the ledger began that did not come through lifeos,
+    newest first; they and the ``notes`` are no findings.
+    """
 
     good: bool
     tip: str
@@ -42,9 +83,11 @@ class VerifyData(Frozen):
     answers: int
     landings: int
     anchors: int
-    proposals: int = 0
+    areas: tuple[AreaData, ...] = ()
     findings: tuple[FindingData, ...] = ()
     unchecked: tuple[str, ...] = ()
+    outside: tuple[OutsideData, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def command(
@@ -103,9 +146,24 @@ def _data(tip: str, main: str | None, found: Verified) -> VerifyData:
         answers=found.answers,
         landings=found.landings,
         anchors=found.anchors,
-        proposals=found.proposals,
-        findings=tuple(FindingData(commit=f.commit, what=f.what) for f in found.findings),
-        unchecked=found.unchecked,
+        areas=tuple(
+            AreaData(
+                area=one.area,
+                checked=one.checked,
+                found=one.found,
+                unchecked=tuple(what for area, what in found.unchecked if area is one.area),
+            )
+            for one in found.areas
+        ),
+        findings=tuple(
+            FindingData(commit=f.commit, what=f.what, area=f.area) for f in found.findings
+        ),
+        unchecked=tuple(what for _, what in found.unchecked),
+        outside=tuple(
+            OutsideData(commit=o.commit, author=o.author, email=o.email, at=o.at, subject=o.subject)
+            for o in found.outside
+        ),
+        notes=found.notes,
     )
 
 
@@ -129,23 +187,23 @@ def _watcher() -> Callable[[int], None]:
 
 
 def _print(data: VerifyData) -> None:
-    counts = (
-        (data.transitions, "transition", "replayed"),
-        (data.decisions, "decision", "taken again, with the same result"),
-        (data.artifacts, "artifact", "compared with the digests in the records"),
-        (data.answers, "answer", "traced to the person who brought it"),
-        (data.landings, "landing", "merged again"),
-        (data.anchors, "commit", "of lifeos on main looked at"),
-        (data.proposals, "step", "of proposals compared, landed and measured again"),
-    )
-    for count, noun, what in counts:
-        if count or noun == "transition":
-            show(f"{count:>7} {noun}{'' if count == 1 else 's'} {what}")
-    for line in data.unchecked:
-        show(f"not checked: {line}")
+    rows = [
+        (one.area, f"{one.checked:,}", f"{one.found:,}", _NOUNS[one.area]) for one in data.areas
+    ]
+    show(table(("AREA", "CHECKED", "FOUND", "OF"), rows))
+    if data.unchecked:
+        show("\ncannot be checked")
+        for one in data.areas:
+            for line in one.unchecked:
+                show(f"  {one.area}: {line}")
+    for note in data.notes:
+        show(f"\nnote: {note}")
+    if data.outside:
+        show(f"\n{_outside(data)}")
+    sys.stdout.write("\n")
     for finding in data.findings[:_MOST]:
         sys.stdout.write(f"{paint('FOUND', 'red', 'bold')} {paint(finding.commit, 'yellow')}\n")
-        show(f"      {finding.what}")
+        show(f"      {finding.area}: {finding.what}")
     if data.good:
         sys.stdout.write(f"{paint('good', 'green', 'bold')}: the ledger is what it claims\n")
         return
@@ -157,3 +215,23 @@ def _print(data: VerifyData) -> None:
         f"next: git show {data.findings[0].commit[:12]}; then compare with another clone:"
         " git fetch OTHER lifeos/ledger"
     )
+
+
+def _outside(data: VerifyData) -> str:
+    """What did not come through lifeos: no finding, since people may write on main."""
+    many = len(data.outside)
+    rows = [
+        (
+            one.commit[:12],
+            datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d"),
+            cell(one.email, 40),
+            cell(one.subject),
+        )
+        for one in data.outside[:_MOST_OUTSIDE]
+    ]
+    noun = "commit" if many == 1 else "commits"
+    head = f"{many:,} {noun} on main did not come through lifeos; people may write there:"
+    lines = [head, *(f"  {'  '.join(row)}" for row in rows)]
+    if many > len(rows):
+        lines.append(f"  ... and {many - len(rows):,} more: lifeos verify --json")
+    return "\n".join(lines)

@@ -15,8 +15,11 @@ _Status = Literal["A", "D", "M", "T", "R"]
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 
 
-def diff(repo: Repo, old_tree: str, new_tree: str) -> tuple[Change, ...]:
-    """Every changed path, in git's order. Renames are found (by half of the content)."""
+def diff(repo: Repo, old_tree: str, new_tree: str, *, sizes: bool = True) -> tuple[Change, ...]:
+    """Every changed path, in git's order. Renames are found (by half of the content).
+
+    ``sizes`` False: nobody asks for them, and they are 0.
+    """
     ids = (repo.objects.tree_id(old_tree), repo.objects.tree_id(new_tree))
     out = repo.git.run("diff-tree", *_PLAIN, "-z", "--raw", "--numstat", *ids)
     fields = iter(out.decode("utf-8", "surrogateescape").split("\0"))
@@ -29,10 +32,10 @@ def diff(repo: Repo, old_tree: str, new_tree: str) -> tuple[Change, ...]:
             counts.append(_numstat(text, fields))
     if len(changes) != len(counts):
         raise GitError(("diff-tree", *ids), 0, "the two halves of the answer do not agree")
-    sizes = _sizes(repo, changes)
+    measured = _sizes(repo, changes) if sizes else [0] * len(changes)
     return tuple(
         change.model_copy(update={"added": added, "removed": removed, "size": size})
-        for change, (added, removed), size in zip(changes, counts, sizes, strict=True)
+        for change, (added, removed), size in zip(changes, counts, measured, strict=True)
     )
 
 

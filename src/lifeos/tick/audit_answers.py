@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lifeos import strict_yaml
-from lifeos.core.answers import AnswerFile, answer_path, read_answer
+from lifeos.core.answers import AnswerFile, answer_path, answer_text, read_answer
 from lifeos.core.approvals import Signed, is_approver
 from lifeos.core.canonical import short_id
 from lifeos.core.facts import Facts
@@ -13,13 +13,13 @@ from lifeos.core.policy import Approvals, ExpiryThen
 from lifeos.core.questions import apart_subject, subject_of
 from lifeos.core.records import Held, Resolved
 from lifeos.core.state import Item
+from lifeos.errors import UsageError
 from lifeos.model import Decision, Trust
 from lifeos.store.entries import Entry
-from lifeos.store.history import introducing, is_ancestor
+from lifeos.store.history import introducing
 from lifeos.store.objects import LIFEOS, Commit
 from lifeos.store.signature import verify
-from lifeos.tick.audit import Audit
-from lifeos.tick.reading import read_file
+from lifeos.tick.audit import Area, Audit
 
 
 def check_item(audit: Audit, entry: Entry) -> None:
@@ -27,6 +27,7 @@ def check_item(audit: Audit, entry: Entry) -> None:
     record, snapshot = entry.record, audit.snapshot
     if not isinstance(record, Held):
         return
+    audit.count(Area.APPROVALS)
     if record.item != short_id("Q", snapshot.root, snapshot.seq):
         audit.find(entry.commit, f"item {record.item} is not the id that follows from its place")
     expected = _subject(audit, entry, record)
@@ -58,6 +59,7 @@ def check_answer(audit: Audit, entry: Entry) -> None:
     item = audit.snapshot.items.get(record.item)
     if item is None:
         return  # not possible here, and said when the record is applied
+    audit.count(Area.APPROVALS)
     for what in _faults(audit, entry, record, item):
         audit.find(entry.commit, f"the answer to {record.item}: {what}")
 
@@ -74,11 +76,10 @@ def _faults(audit: Audit, entry: Entry, record: Resolved, item: Item) -> Iterato
     if record.trust is Trust.MERGE:
         audit.skip("answers by merge: only the forge knows who merged")
         return
-    audit.count("answer")
+    audit.answers += 1
     yield from _said(record, item)
-    try:
-        commit = audit.repo.objects.commit(record.commit)
-    except (KeyError, ValueError):
+    commit = audit.commit(record.commit)
+    if commit is None:
         yield f"its commit {record.commit[:12]} is not here"
         return
     yield from _brought(audit, record, commit)
@@ -98,6 +99,8 @@ def _expiry(audit: Audit, entry: Entry, record: Resolved, item: Item) -> Iterato
 def _said(record: Resolved, item: Item) -> Iterator[str]:
     """The recorded decision is the one in the person's own file, about this very subject."""
     raw = record.raw.encode()
+    if raw == _as_written(record, item):
+        return  # as `lifeos approve` writes it: reading YAML is most of what an answer costs
     answer = read_answer(record.item, strict_yaml.read(raw, record.item).value, raw)
     if not isinstance(answer, AnswerFile):
         yield f"its file cannot be read: {answer.reason}"
@@ -109,18 +112,33 @@ def _said(record: Resolved, item: Item) -> Iterator[str]:
         yield "its file has another comment than the record"
 
 
+def _as_written(record: Resolved, item: Item) -> bytes:
+    try:
+        return answer_text(item.id, record.decision, item.subject, record.comment)
+    except UsageError:
+        return b""
+
+
 def _brought(audit: Audit, record: Resolved, commit: Commit) -> Iterator[str]:
     short = commit.oid[:12]
     path = answer_path(record.item)
-    data = read_file(audit.repo, commit.tree, path)
+    data = audit.read(commit.tree, path)
     if data is None or data.decode("utf-8", "replace") != record.raw:
         yield f"its commit {short} does not have what was recorded"
         return
-    bringer = introducing(audit.repo, commit.oid, path)
-    if bringer is None or bringer.commit != commit.oid:
-        yield f"{short} has the answer, but did not bring it"
-    if audit.main is not None and not is_ancestor(audit.repo, commit.oid, audit.main):
+    if not _fresh(audit, commit, path):
+        bringer = introducing(audit.repo, commit.oid, path)
+        if bringer is None or bringer.commit != commit.oid:
+            yield f"{short} has the answer, but did not bring it"
+    if audit.main is not None and not audit.is_on_main(commit.oid):
         yield f"its commit {short} is not on main"
+
+
+def _fresh(audit: Audit, commit: Commit, path: str) -> bool:
+    """Whether none of its parents has anything there: then it brought it, and git need not look."""
+    audit.repo.require_complete()
+    trees = [audit.tree_of(parent) for parent in commit.parents]
+    return all(tree is not None and audit.trees.lookup(tree, path) is None for tree in trees)
 
 
 def _person(

@@ -9,15 +9,20 @@ from lifeos.core.policy import Governance
 from lifeos.core.policy.config import MainWrites
 from lifeos.core.records import Claimed, Closed, Noted, Topic
 from lifeos.core.state import PullRequest, Run
-from lifeos.model import CloseOutcome, Stage
+from lifeos.model import CloseOutcome, Frozen, Stage
+from lifeos.store.branch import Made
 from lifeos.store.entries import Entry
-from lifeos.store.history import changed_paths, is_ancestor, lifeos_commits
+from lifeos.store.history import changed_paths, is_ancestor
 from lifeos.store.merge import merge
 from lifeos.store.objects import Commit
-from lifeos.store.repo import Repo
-from lifeos.store.trees import lookup
-from lifeos.tick.audit import Audit
+from lifeos.store.treecache import Folder
+from lifeos.store.trees import FOLDER
+from lifeos.tick.audit import Area, Audit
+from lifeos.tick.landings import Landings
 from lifeos.tick.reading import BACKLOG, QUEUE
+
+_FEW = 64
+"""Commits of main between a base and a landing that are followed by hand."""
 
 
 def check_gate(audit: Audit, entry: Entry) -> None:
@@ -54,13 +59,14 @@ def check_landing(audit: Audit, entry: Entry) -> None:
         if run is not None and rules is not None:
             _require_approval(audit, entry, run, rules)
         if run is None or run.merged != record.commit:
-            audit.works.update(second_parent(audit.repo, record.commit))
+            audit.works.update(second_parent(audit, record.commit))
     elif isinstance(record, Noted) and record.pull is not None:
-        audit.works.update(_own_commits(audit.repo, record.pull))
+        audit.works.update(_own_commits(audit, record.pull))
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
-        if audit.main is not None and not _on_main(audit, record.commit):
+        if audit.main is not None and not audit.is_on_main(record.commit):
             audit.find(entry.commit, f"{record.commit[:12]}, which took it back, is not on main")
     elif isinstance(record, Closed) and record.outcome is CloseOutcome.PASS:
+        audit.count(Area.LANDINGS)
         noted = audit.landings.get(record.run)
         if noted is None or noted.commit != record.landed:
             landed = record.landed[:12]
@@ -69,41 +75,30 @@ def check_landing(audit: Audit, entry: Entry) -> None:
             _landed(audit, entry, noted)
 
 
-def second_parent(repo: Repo, commit: str) -> tuple[str, ...]:
+def second_parent(audit: Audit, commit: str) -> tuple[str, ...]:
     """The pure work of a landing; nothing for what is no landing, or not here."""
-    try:
-        return repo.objects.commit(commit).parents[1:]
-    except (KeyError, ValueError):
-        return ()
+    made = audit.commit(commit)
+    return made.parents[1:] if made else ()
 
 
-def _own_commits(repo: Repo, pull: PullRequest) -> Iterator[str]:
+def _own_commits(audit: Audit, pull: PullRequest) -> Iterator[str]:
     """The commits of a queue PR that lifeos made, as far as they are here."""
     oid = pull.head
     for _ in range(pull.commits):
-        try:
-            commit = repo.objects.commit(oid)
-        except (KeyError, ValueError):
+        commit = audit.commit(oid)
+        if commit is None:
             return
         yield oid
-        oid = commit.parents[0]
-
-
-def _on_main(audit: Audit, commit: str) -> bool:
-    try:
-        audit.repo.objects.commit(commit)
-    except (KeyError, ValueError):
-        return False
-    return is_ancestor(audit.repo, commit, audit.main or "")
+        oid = next(iter(commit.parents), "")
 
 
 def _landed(audit: Audit, entry: Entry, noted: Noted) -> None:
-    audit.count("landing")
-    if not _on_main(audit, noted.commit):
+    commit = audit.commit(noted.commit)
+    if commit is None or not audit.is_on_main(noted.commit):
         short = noted.commit[:12]
         audit.find(entry.commit, f"{short}, landed by {noted.run}, is not on main")
         return
-    for what in _rebuilt(audit, entry, noted, audit.repo.objects.commit(noted.commit)):
+    for what in _rebuilt(audit, entry, noted, commit):
         audit.find(entry.commit, f"{noted.commit[:12]}, landed by {noted.run}, {what}")
 
 
@@ -119,13 +114,46 @@ def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterat
     work = audit.repo.objects.commit(commit.parents[1])
     if run is not None and (work.tree, work.parents) != (run.work, (run.base,)):
         yield "does not land the work that was built"
+    prefix = audit.prefix(entry.tree)
+    landed = audit.content(commit.tree, prefix)
+    if landed == _plainly_merged(audit, commit.parents[0], work, prefix):
+        return
     merged = merge(audit.repo, *commit.parents)
     if merged.tree is None:
         yield "is not a merge that git can make again"
-        return
-    prefix = audit.prefix(entry.tree)
-    if audit.content(merged.tree, prefix) != audit.content(commit.tree, prefix):
+    elif audit.content(merged.tree, prefix) != landed:
         yield f"changes more than was built: {', '.join(_own(audit, merged.tree, commit.tree))}"
+
+
+def _plainly_merged(audit: Audit, onto: str, work: Commit, prefix: str) -> str:
+    """The content of the merge where git need not be asked for it; '' where it must.
+
+    If main has nothing but bookkeeping since the base, and the work leaves the backlog and the
+    queue alone, then what is merged is the work.
+    """
+    base = next(iter(work.parents), "")
+    before, now = (audit.on_main.get(oid) for oid in (base, onto))
+    if before is None or now is None or not _soon_after(audit, base, onto):
+        return ""
+    untouched = all(
+        audit.trees.lookup(before.tree, path) == audit.trees.lookup(work.tree, path)
+        for path in (BACKLOG, QUEUE)
+    )
+    same = audit.content(before.tree, prefix) == audit.content(now.tree, prefix)
+    return audit.content(work.tree, prefix) if untouched and same else ""
+
+
+def _soon_after(audit: Audit, base: str, onto: str) -> bool:
+    """Whether main came from the base to here in a few commits, one after the other."""
+    here = onto
+    for _ in range(_FEW):
+        if here == base:
+            return True
+        made = audit.on_main.get(here)
+        if made is None or not made.parents:
+            return False
+        here = made.parents[0]
+    return False
 
 
 def _merged_by_forge(
@@ -133,7 +161,7 @@ def _merged_by_forge(
 ) -> Iterator[str]:
     """A forge makes its own commits: the tree alone says whether they are what was approved."""
     repo = audit.repo
-    if commit.tree != noted.tree or not is_ancestor(repo, noted.onto, commit.oid):
+    if commit.tree != noted.tree or not _precedes(audit, noted.onto, commit):
         yield "is not the landing that was noted"
         return
     work = repo.objects.write_commit(run.work, (run.base,), "the work", when=0)
@@ -143,6 +171,12 @@ def _merged_by_forge(
         commit.tree, prefix
     ):
         yield "is not main before it with the work that was built"
+
+
+def _precedes(audit: Audit, onto: str, commit: Commit) -> bool:
+    return onto in commit.parents or (
+        audit.commit(onto) is not None and is_ancestor(audit.repo, onto, commit.oid)
+    )
 
 
 def _own(audit: Audit, old: str, new: str) -> list[str]:
@@ -157,41 +191,91 @@ def _bookkeeping(path: str) -> bool:
 
 def check_main(audit: Audit, main: str, prefix: str) -> None:
     """Every commit in lifeos's name on main names a tip of this ledger and is accounted for."""
-    for oid, anchors in lifeos_commits(audit.repo, main):
-        if oid in audit.works:
+    for made in audit.on_main.values():
+        audit.count(Area.MAIN)
+        if not made.by_lifeos or made.commit in audit.works:
             continue
-        audit.count("anchor")
-        lacking = [anchor for anchor in anchors if anchor not in audit.commits]
+        audit.anchors += 1
+        lacking = [anchor for anchor in made.anchors if anchor not in audit.commits]
         for anchor in lacking:
-            audit.find(oid, f"it names the ledger tip {anchor[:12]}, which the ledger lacks")
-        if not anchors:
-            audit.find(oid, "in lifeos's name, but it names no tip of the ledger")
-        commit = audit.repo.objects.commit(oid)
-        if oid not in audit.noted:
-            _accounted(audit, commit, prefix)
-        if anchors and not lacking:
-            _queue(audit, commit, anchors[-1])
+            audit.find(
+                made.commit, f"it names the ledger tip {anchor[:12]}, which the ledger lacks"
+            )
+        if not made.anchors:
+            audit.find(made.commit, "in lifeos's name, but it names no tip of the ledger")
+        if made.commit not in audit.noted:
+            _accounted(audit, made, prefix)
+        if made.anchors and not lacking:
+            _queue(audit, made, made.anchors[-1])
+    if main not in audit.on_main:
+        audit.find(main, "main cannot be read")
 
 
-def _accounted(audit: Audit, commit: Commit, prefix: str) -> None:
+def _accounted(audit: Audit, made: Made, prefix: str) -> None:
     """A commit that landed nothing may change marks, ids and the queue."""
-    if len(commit.parents) != 1:
-        audit.find(commit.oid, "a landing in lifeos's name that the ledger does not note")
+    if len(made.parents) != 1:
+        audit.find(made.commit, "a landing in lifeos's name that the ledger does not note")
         return
-    before = audit.repo.objects.commit(commit.parents[0]).tree
-    if audit.content(before, prefix) != audit.content(commit.tree, prefix):
-        own = ", ".join(_own(audit, before, commit.tree))
-        audit.find(commit.oid, f"in lifeos's name it changes {own}, and no run landed it")
+    before = audit.on_main[made.parents[0]].tree
+    if audit.content(before, prefix) != audit.content(made.tree, prefix):
+        own = ", ".join(_own(audit, before, made.tree))
+        audit.find(made.commit, f"in lifeos's name it changes {own}, and no run landed it")
 
 
-def _queue(audit: Audit, commit: Commit, anchor: str) -> None:
+def _queue(audit: Audit, made: Made, anchor: str) -> None:
     """What lifeos puts into the queue is what its ledger has, and never an answer."""
-    objects = audit.repo.objects
-    ledger = objects.commit(anchor).tree
-    for path in changed_paths(audit.repo, commit.parents[0], commit.oid):
-        now = lookup(objects, commit.tree, path) if path.startswith(f"{QUEUE}/") else None
-        if now is None:
+    parent = audit.on_main.get(next(iter(made.parents), ""))
+    before, now = (_folder(audit, one.tree, QUEUE) if one else {} for one in (parent, made))
+    if before == now:
+        return
+    asked = _folder(audit, audit.repo.objects.commit(anchor).tree, "queue")
+    for name, entry in now.items():
+        if before.get(name) == entry:
             continue
-        asked = lookup(objects, ledger, f"queue/{path.removeprefix(f'{QUEUE}/')}")
-        if asked is None or asked.oid != now.oid:
-            audit.find(commit.oid, f"in lifeos's name it puts in {path}, which the ledger lacks")
+        if name not in asked or asked[name].oid != entry.oid:
+            audit.find(
+                made.commit, f"in lifeos's name it puts in {QUEUE}/{name}, which the ledger lacks"
+            )
+
+
+def _folder(audit: Audit, tree: str, path: str) -> Folder:
+    leaf = audit.trees.lookup(tree, path)
+    return audit.trees.folder(leaf.oid) if leaf is not None and leaf.mode == FOLDER else {}
+
+
+# --- what did not come through lifeos ---------------------------------------------------------
+
+
+class Outside(Frozen):
+    """A commit of main that lifeos neither made nor landed; ``at`` in seconds UTC."""
+
+    commit: str
+    author: str
+    email: str
+    at: int
+    subject: str
+
+
+def outside(audit: Audit, landings: Landings) -> tuple[Outside, ...]:
+    """The commits since the ledger began that did not come through lifeos, newest first.
+
+    One that says on its own that it is lifeos's, and is not, is a finding.
+    """
+    found = []
+    for oid in landings.after:
+        made = audit.on_main[oid]
+        if landings.knows(oid) or oid in audit.works or made.by_lifeos:
+            continue  # those in lifeos's name are checked one by one
+        if made.names_lifeos:
+            what = "it says that lifeos wrote or made it, and the ledger knows nothing of it"
+            audit.find(oid, what, Area.MAIN)
+        found.append(
+            Outside(
+                commit=oid,
+                author=made.author,
+                email=made.email,
+                at=made.at,
+                subject=made.subject,
+            )
+        )
+    return tuple(found)

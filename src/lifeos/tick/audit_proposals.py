@@ -16,7 +16,7 @@ from lifeos.governance import governance_digest
 from lifeos.store.entries import Entry
 from lifeos.store.history import is_ancestor
 from lifeos.store.trees import lookup, walk
-from lifeos.tick.audit import Audit
+from lifeos.tick.audit import Area, Audit
 from lifeos.tick.change import changed_tree, merged_onto
 from lifeos.tick.drafting import rules_after
 from lifeos.tick.improving import fact_of
@@ -56,7 +56,7 @@ def follow(audit: Audit, entry: Entry) -> None:
 
 
 def _say(audit: Audit, entry: Entry, item: str, faults: Iterator[str]) -> None:
-    audit.count("proposal")
+    audit.count(Area.PROPOSALS)
     for what in faults:
         audit.find(entry.commit, f"the proposal of {item}: {what}")
 

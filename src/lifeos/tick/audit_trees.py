@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from lifeos import __version__
@@ -25,26 +24,22 @@ from lifeos.core.state import Snapshot
 from lifeos.model import Decision, Stage
 from lifeos.store.endings import Ended, closed_path, packet_path
 from lifeos.store.entries import Entry, attempt_path
-from lifeos.store.objects import Objects
-from lifeos.store.trees import FOLDER, TreeEntry, lookup, read_tree
-from lifeos.tick.audit import Audit
+from lifeos.tick.audit import Area, Audit
 from lifeos.tick.proposals import place_of
-from lifeos.tick.reading import BACKLOG, read_file
+from lifeos.tick.reading import BACKLOG
 
-_WORK = re.compile(r"runs/[^/]+/\d+/tree")
-_RUN = re.compile(r"runs/[^/]+")
 _PACKET = frozenset({"packet.json", "packet.md"})
-
-Difference = tuple[str, bool, bool]
-"""A path, whether it was there before, and whether it is there now."""
 
 
 def check_tree(audit: Audit, entry: Entry) -> None:
     """Before the record is applied: the changed paths, and the digests that the record names."""
-    for path, before, after in differences(audit.repo.objects, audit.tree or None, entry.tree):
+    for one in audit.differences:
+        path, before, after = one.path, one.before is not None, one.after is not None
         if path != "state.json" and not _may(audit.snapshot, entry.record, path, before, after):
             what = "changes" if before and after else "puts in" if after else "takes away"
-            audit.find(entry.commit, f"it {what} {path}, which a {entry.record.kind} does not")
+            area = Area.PACKETS if path.startswith("packets/") else Area.EVIDENCE
+            text = f"it {what} {path}, which a {entry.record.kind} does not"
+            audit.find(entry.commit, text, area)
     record = entry.record
     if isinstance(record, Finished):
         _evidence(audit, entry, record)
@@ -57,15 +52,17 @@ def check_tree(audit: Audit, entry: Entry) -> None:
 
 def check_state(audit: Audit, entry: Entry) -> None:
     """After the record is applied: what the tree says about the state is what follows."""
-    objects = audit.repo.objects
-    for path, _, after in differences(objects, audit.tree or None, entry.tree):
-        if after and path == "state.json":
-            data = read_file(audit.repo, entry.tree, path) or b""
+    for one in audit.differences:
+        path = one.path
+        if one.after is None:
+            continue
+        if path == "state.json":
+            data = audit.read(entry.tree, path) or b""
             if data != audit.snapshot.model_dump_json().encode() and not _same(
                 data, audit.snapshot
             ):
                 audit.find(entry.commit, "its state.json does not follow from the records before")
-        elif after and path.startswith("runs/") and path.endswith("/task.md"):
+        elif path.startswith("runs/") and path.endswith("/task.md"):
             _task(audit, entry, path)
 
 
@@ -74,31 +71,6 @@ def _same(data: bytes, snapshot: Snapshot) -> bool:
         return Snapshot.model_validate_json(data) == snapshot
     except ValueError:
         return False
-
-
-def differences(
-    objects: Objects, old: str | None, new: str | None, prefix: str = ""
-) -> Iterator[Difference]:
-    """What differs between two trees of the ledger; work trees and ended runs as a whole."""
-    if old == new:
-        return
-    before = {entry.name: entry for entry in read_tree(objects, old)} if old else {}
-    after = {entry.name: entry for entry in read_tree(objects, new)} if new else {}
-    for name in sorted(before.keys() | after.keys()):
-        was, now, path = before.get(name), after.get(name), prefix + name
-        if was == now:
-            continue
-        folders = _is_folder(was) and _is_folder(now)
-        whole = _WORK.fullmatch(path) or (now is None and _RUN.fullmatch(path))
-        if whole or not folders:
-            yield path, was is not None, now is not None
-        else:
-            ids = (was.oid if was else None, now.oid if now else None)
-            yield from differences(objects, *ids, f"{path}/")
-
-
-def _is_folder(entry: TreeEntry | None) -> bool:
-    return entry is None or entry.mode == FOLDER
 
 
 def _may(  # noqa: C901, PLR0912  (one arm a kind of record: the list is the rule)
@@ -170,12 +142,14 @@ def _may_asked(snapshot: Snapshot, record: Held, path: str, *, fresh: bool, gone
 def _evidence(audit: Audit, entry: Entry, record: Finished) -> None:
     """Every artifact is the one that the record names, and the work tree too."""
     folder = attempt_path(record.run, record.n)
-    for name, digest in record.evidence.items():
-        audit.count("artifact")
-        data = read_file(audit.repo, entry.tree, f"{folder}/{name}")
+    wanted = {f"{folder}/{name}": digest for name, digest in record.evidence.items()}
+    fresh = audit.changed(wanted)
+    for path, digest in wanted.items():
+        audit.count(Area.EVIDENCE)
+        data = fresh.get(path)
         if data is None or sha256(data) != digest:
-            audit.find(entry.commit, f"{folder}/{name} is not what the record names")
-    work = lookup(audit.repo.objects, entry.tree, f"{folder}/tree")
+            audit.find(entry.commit, f"{path} is not what the record names")
+    work = audit.trees.lookup(entry.tree, f"{folder}/tree")
     built = record.facts.tree if record.facts and record.stage is Stage.BUILD else ""
     if (work.oid if work else "") != built:
         audit.find(entry.commit, f"{folder}/tree is not the work tree that the record names")
@@ -184,9 +158,7 @@ def _evidence(audit: Audit, entry: Entry, record: Finished) -> None:
 def _task(audit: Audit, entry: Entry, path: str) -> None:
     """The task's text is the one that the run's digest stands for."""
     run = audit.snapshot.runs.get(path.split("/")[1])
-    tasks = parse(
-        read_file(audit.repo, entry.tree, path) or b"", BACKLOG, audit.prefix(entry.tree)
-    ).tasks
+    tasks = parse(audit.read(entry.tree, path) or b"", BACKLOG, audit.prefix(entry.tree)).tasks
     if run is not None and (not tasks or tasks[0].digest != run.task_digest):
         audit.find(entry.commit, f"{path} is not the task that the record names")
 
@@ -194,24 +166,33 @@ def _task(audit: Audit, entry: Entry, path: str) -> None:
 def _packet(audit: Audit, entry: Entry, record: Closed) -> None:
     """The packet is the recorded one, is about this ledger, and reads as it says."""
     folder = packet_path(record.run)
-    data = read_file(audit.repo, entry.tree, f"{folder}/packet.json")
+    files = audit.changed([f"{folder}/{name}" for name in _PACKET])
+    data, page = files.get(f"{folder}/packet.json"), files.get(f"{folder}/packet.md")
+    audit.count(Area.PACKETS)
+    for what in _of_packet(audit, entry, record, data, page):
+        audit.find(entry.commit, what, Area.PACKETS)
+
+
+def _of_packet(
+    audit: Audit, entry: Entry, record: Closed, data: bytes | None, page: bytes | None
+) -> Iterator[str]:
     if data is None or sha256(data) != record.packet:
-        audit.find(entry.commit, f"the packet of {record.run} is not what the record names")
+        yield f"the packet of {record.run} is not what the record names"
         return
-    audit.count("artifact")
     try:
         packet = Packet.model_validate(json.loads(data)["predicate"])
     except (ValueError, KeyError, TypeError):
-        audit.find(entry.commit, f"the packet of {record.run} cannot be read")
+        yield f"the packet of {record.run} cannot be read"
         return
     says = (packet.run, packet.outcome, packet.landed, packet.ledger_root, packet.ledger_tip)
     parent = next(iter(entry.parents), "")
     if says != (record.run, record.outcome, record.landed, audit.snapshot.root, parent):
-        audit.find(entry.commit, f"the packet of {record.run} says something else than its record")
+        yield f"the packet of {record.run} says something else than its record"
     if packet.versions.get("lifeos") != __version__:
-        audit.skip("the readable form of packets made by other versions of lifeos")
-    elif read_file(audit.repo, entry.tree, f"{folder}/packet.md") != markdown(packet).encode():
-        audit.find(entry.commit, f"{folder}/packet.md does not say what packet.json says")
+        what = "the readable form of packets made by other versions of lifeos"
+        audit.skip(what, Area.PACKETS)
+    elif page != markdown(packet).encode():
+        yield f"{packet_path(record.run)}/packet.md does not say what packet.json says"
 
 
 def _ended(audit: Audit, entry: Entry, record: Closed) -> None:
@@ -239,7 +220,7 @@ def _reverted(audit: Audit, entry: Entry, record: Noted) -> None:
 
 
 def _read_ended(audit: Audit, entry: Entry, task: str) -> Ended | None:
-    data = read_file(audit.repo, entry.tree, closed_path(task))
+    data = audit.read(entry.tree, closed_path(task))
     try:
         return Ended.model_validate_json(data) if data else None
     except ValueError:

@@ -73,6 +73,11 @@ class Landings:
     items: dict[str, list[str]] = field(default_factory=dict)
     """The items of each run, and "" for those of none."""
 
+    def knows(self, commit: str) -> bool:
+        """Whether the ledger has something to say of this commit."""
+        known = (self.landed, self.taken_back, self.answers, self.offered)
+        return any(commit in one for one in known)
+
     def reverted(self, run: str) -> TakenBack | None:
         """What took this run back, if anything did."""
         return next((one for one in self.taken_back.values() if one.run == run), None)
