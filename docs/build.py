@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from lifeos.cli import COMMANDS
 from lifeos.core.diagram import page
+from lifeos.core.improve.thresholds import LOOKED_AT, THRESHOLDS
 from lifeos.core.policy import FILES, Route
 from lifeos.errors import Exit
 
@@ -41,6 +42,7 @@ def pages() -> dict[str, str]:
     """Every generated page, by its name in docs/reference/."""
     return {
         "cli.md": cli_page(),
+        "patterns.md": patterns_page(),
         "outputs.md": f"{NOTE}\n\n{outputs_page()}",
         "policy.md": policy_page(),
         "records.md": f"{NOTE}\n\n{records_page()}",
@@ -113,6 +115,26 @@ def _row(option: Any) -> str:  # noqa: ANN401 - click's own objects
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     text = " ".join((option.help or "").split()).replace("|", "\\|")
     return f"| {names} | {text} |"
+
+
+def patterns_page() -> str:
+    """From where on `lifeos improve` takes something for a pattern."""
+    rows = [
+        f"| `{category.value}` | {one.runs} | {one.cases} | {one.share:.0%} | {one.says} |"
+        for category, one in THRESHOLDS.items()
+    ]
+    told = (
+        f"Looked at are the {LOOKED_AT} runs that were closed last. A pattern needs so many of them, so"
+        " many cases, and so large a share; what these are of, the last column says."
+    )
+    head = [
+        "| pattern | runs | cases | share | what is counted |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return (
+        "\n\n".join([NOTE, "# The patterns that are looked for", told, "\n".join(head + rows)])
+        + "\n"
+    )
 
 
 def policy_page() -> str:

@@ -524,6 +524,6 @@ def test_open_runs_do_not_count() -> None:
 
 
 def test_every_category_has_a_threshold_in_words() -> None:
-    """What docs/reference/improve.md is written from."""
+    """So that nobody has to read the code to know what is counted."""
     assert THRESHOLDS.keys() == set(Category)
     assert all(threshold.says for threshold in THRESHOLDS.values())

@@ -229,7 +229,8 @@ def _named(paths: Sequence[str]) -> str:
 
 
 def _path(path: str) -> str:
-    return _plain(path, 80) or "a file"
+    shown = _plain(path, 80)
+    return shown if any(character.isalnum() for character in shown) else "a file"
 
 
 def _plain(text: str, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""From where on something counts as a pattern. docs/reference/improve.md is written from here."""
+"""From where on something counts as a pattern, with what is counted in words."""
 
 from __future__ import annotations
 
