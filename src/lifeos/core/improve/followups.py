@@ -240,4 +240,6 @@ def _plain(text: str, limit: int) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_./-]{1,200}", path) is not None
+    parts = path.split("/")
+    plain = all(re.fullmatch(r"[A-Za-z0-9_.-]*\w[A-Za-z0-9_.-]*", part) for part in parts)
+    return plain and len(path) <= 200
