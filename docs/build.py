@@ -124,8 +124,8 @@ def patterns_page() -> str:
         for category, one in THRESHOLDS.items()
     ]
     told = (
-        f"Looked at are the {LOOKED_AT} runs that were closed last. A pattern needs so many of them,"
-        " so many cases, and so large a share; what these are of, the last column says."
+        f"Looked at are the {LOOKED_AT} runs that were closed last. A pattern needs so many,"
+        " so many cases among them, and so large a share; what is counted, the last column says."
     )
     head = [
         "| pattern | runs | cases | share | what is counted |",
