@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import act_scene
+import guide
 from act_scene import BOT, CI_USER, PERSON, Actions
 from clones import LEDGER
 from scripted_model import ScriptedModel, Step, Turn, steps, text, tool
@@ -78,7 +79,7 @@ def landed(actions: Actions) -> dict[str, str]:
         assert subject["digest"]["gitCommit"] == each["landed"]
         actions.hub.git("merge-base", "--is-ancestor", each["landed"], "main")
     fresh = actions.hub.clone("a-fresh-look")
-    fresh.git("branch", "lifeos/ledger", "origin/lifeos/ledger")
+    fresh.git("fetch", "--quiet", "origin", "+lifeos/ledger:lifeos/ledger")
     assert fresh.cli("verify", "--json").data["good"]
     return {tasks[each["run"]]: each["landed"] for each in ended}
 
@@ -156,6 +157,8 @@ def test_opencode_on_two_tasks_and_merges_where_main_is_pushed(tmp_path: Path) -
         pulls = list(actions.forge.pulls.values())
         assert {each.author.login for each in pulls if each.author} == {BOT}
         assert [each.state for each in pulls] == ["open", "open"], "both are asked about"
+        (pull,) = [each for each in pulls if "LO-aaaaaa" in each.title]
+        assert guide.question(pull.title, pull.body) == guide.masked(guide.BLOCKS["question"])
         assert len(told(folder, "waits")) > 0
         assert told(folder, "digest") == []
         ran = actions.run("schedule", schedule="11 7 * * *")
@@ -213,7 +216,8 @@ def test_the_projects_own_workflow_and_a_signed_answer(tmp_path: Path) -> None:
         actions.use_action()
         ran = actions.push()
         assert ran.code == 0, ran.log
-        assert ran.names() == ["check design", "claim", "collect", "design", "next"]
+        assert ran.names() == guide.jobs()
+        assert guide.shown("claimed", ran.log)
         assert set(ran.jobs().values()) == {"succeeded"}
         assert actions.hub.kinds() == {"noted": 1, "opened": 1, "claimed": 1, "finished": 1}
         assert [each[0] for each in actions.forge.dispatched] == ["lifeos.yml"]
@@ -222,6 +226,7 @@ def test_the_projects_own_workflow_and_a_signed_answer(tmp_path: Path) -> None:
         actions.person.cli("approve", item.stem)
         ran = actions.pushed()
         assert ran.code == 0, ran.log
+        assert guide.shown("landed", ran.log)
         actions.rounds()
         assert actions.hub.wrong(["LO-aaaaaa"]) == []
         assert set(landed(actions)) == {"LO-aaaaaa"}

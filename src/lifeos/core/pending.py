@@ -114,7 +114,8 @@ def _at_a_glance(facts: PendingFacts) -> str:
     parts = [f"risk {facts.risk}"] if facts.risk else []
     if facts.files:
         noun = "file" if facts.files == 1 else "files"
-        parts.append(f"{facts.files} {noun}, {facts.lines} lines changed")
+        lines = "1 line" if facts.lines == 1 else f"{facts.lines} lines"
+        parts.append(f"{facts.files} {noun}, {lines} changed")
     if facts.checks:
         good = sum(line.status == "passed" for line in facts.checks)
         parts.append(f"checks {good} of {len(facts.checks)} passed")
