@@ -364,7 +364,7 @@ SEATS = [
     Probe("mount it elsewhere to write", "os.mkdir('/tmp/lifeos-m'); r = libc.mount(HERE.encode(), b'/tmp/lifeos-m', None, 4096, None)\nif r == 0: Path('/tmp/lifeos-m/new').write_text('x'); reached()", HARM),
     Probe("clear its read-only flag", syscall("442", "-100, HERE.encode(), 0, b'\\0' * 8 + b'\\1' + b'\\0' * 23, 32"), HARM),
     Probe("delete the door", "os.unlink(DOOR); reached()"),
-    Probe("another door in its place", "os.rename(DOOR, DOOR + '.old'); socket.socket(socket.AF_UNIX).bind(DOOR); reached()"),
+    Probe("another door in its place", "os.rename(DOOR, DOOR + '.old'); os.chdir(os.path.dirname(DOOR)); socket.socket(socket.AF_UNIX).bind(os.path.basename(DOOR)); reached()"),
     Probe("the mode of the door", "os.chmod(DOOR, 0o600); reached()"),
     Probe("beside the door", "Path(DOOR + '.new').write_text('x'); reached()"),
     Probe("the door of another seat", CONNECT.format("socket.AF_UNIX", "W['other_door']")),

@@ -34,6 +34,7 @@ def jobs() -> list[str]:
 
 
 def question(title: str, body: str) -> str:
-    """A pull request as its page shows it, as far as the guide goes."""
+    """A pull request as its page shows it, as far as the guide goes; what it cost is left out."""
     plain = re.sub(r"\*\*|`", "", f"{title}\n\n{body}").replace("::error::", "")
+    plain = re.sub(r"; (\\<)?\\?\$[0-9.]+(?=\n)", "", plain)
     return masked(plain)[: len(masked(BLOCKS["question"]))]
