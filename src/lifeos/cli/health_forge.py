@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lifeos.cli.adopted import adopted
 from lifeos.cli.health import Line, fail, ok, warn
-from lifeos.core.policy import NO_REMOTE, Where
+from lifeos.core.policy import Where
 from lifeos.core.policy.forge import ForgeKind, repository_of
 from lifeos.core.workflows import OWN_TOKEN
 from lifeos.errors import Busy, LifeosError
@@ -39,9 +39,9 @@ def forge(
         said = "commit: no answer counts like that where a forge is configured"
         fix = "set `trust: signature` in policies/approvals.yaml, with the approvers' SSH keys"
         yield fail("trust", said, fix)
-    name = settings.repository or _derived(repo, rules)
-    if isinstance(name, Line):
-        yield name
+    name = rules.config.name_on_forge(repo.config)
+    if not name:
+        yield _nameless(repo, rules)
     elif offline:
         yield ok("forge", f"{settings.host}/{name}; not asked (--offline)")
     elif not (adopted(repo, rules) or _known_host(repo, rules)):
@@ -63,28 +63,24 @@ def _known_host(repo: Repo, rules: Governance) -> bool:
     the usual one: another could hold a secret that is meant for somebody else.
     """
     settings = rules.config.forge
-    remote = rules.config.remote if rules.config.remote != NO_REMOTE else "origin"
+    remote = rules.config.forge_remote
     found = repository_of(repo.config.get(f"remote.{remote}.url", ""))
     host = found[0].removeprefix("ssh.") if found else ""
     return host == settings.host and settings.token_env == OWN_TOKEN
 
 
-def _derived(repo: Repo, rules: Governance) -> str | Line:
-    """OWNER/NAME from the address of the git remote, or the line that says why there is none."""
+def _nameless(repo: Repo, rules: Governance) -> Line:
+    """Why neither the rules nor the address of the git remote say OWNER/NAME."""
     fix = f"write `forge: repository: OWNER/NAME` in {_CONFIG}"
-    remote = rules.config.remote if rules.config.remote != "none" else "origin"
+    remote = rules.config.forge_remote
     url = repo.config.get(f"remote.{remote}.url", "")
     if not url:
         return fail("forge", f"no repository is named, and git has no remote {remote}", fix)
     found = repository_of(url)
     if found is None:
         return fail("forge", f"the address of the git remote {remote} names no OWNER/NAME", fix)
-    host, name = found
-    wanted = rules.config.forge.host
-    if host not in {wanted, f"ssh.{wanted}"}:
-        said = f"the git remote {remote} is at {host}, and the rules name {wanted}"
-        return fail("forge", said, f"correct `forge: host:`, or {fix}")
-    return name
+    said = f"the git remote {remote} is at {found[0]}, and the rules name {rules.config.forge.host}"
+    return fail("forge", said, f"correct `forge: host:`, or {fix}")
 
 
 def _asked(rules: Governance, name: str, environ: Mapping[str, str]) -> Iterator[Line]:

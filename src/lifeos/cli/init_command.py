@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,27 +67,43 @@ def command(
     json: Json = False,
 ) -> int:
     """Write the default governance and a first backlog; keeps every file that is there."""
+    if not github and (lifeos_hash or login or forge_id or main_writes):
+        raise UsageError("that is only for --github", "lifeos init --github")
+    asked = OnGitHub(lifeos_hash, login, forge_id, main_writes) if github else None
+    with frame_of(context).repo() as repo:
+        data = _made(repo, asked, dry_run=dry_run, commit=commit)
+    if json:
+        show_json("init", data)
+    else:
+        show(_text(data))
+    return Exit.OK
+
+
+@dataclass(frozen=True)
+class OnGitHub:
+    """What was said beside ``--github``."""
+
+    lifeos_hash: str
+    login: str
+    forge_id: int
+    main_writes: MainWrites | None
+
+
+def _made(repo: Repo, asked: OnGitHub | None, *, dry_run: bool, commit: bool) -> InitData:
+    """Write what is lacking, unless it is only to be shown."""
     from lifeos.cli import init_github
     from lifeos.store.person import identity
 
-    if not github and (lifeos_hash or login or forge_id or main_writes):
-        raise UsageError("that is only for --github", "lifeos init --github")
-    with frame_of(context).repo() as repo:
-        root = _root(repo)
-        proposal = _proposal(repo, root)
-        hosted = init_github.hosted(repo, login, forge_id) if github else None
-        chosen: tuple[str, ...] = ()
-        if hosted is not None and not (root / CONFIG).exists():
-            hosted, chosen = _how_main_is_written(repo, hosted, main_writes)
-        elif main_writes:
-            raise UsageError(
-                f"{CONFIG} is there already", f"write main_writes: {main_writes} in it"
-            )
-        files = _files(repo, *identity(repo), proposal, hosted)
-        more = init_github.plan(repo, root, files, lifeos_hash) if github else init_github.NOTHING
-        write = {path: text for path, text in files.items() if not (root / path).exists()}
-        made = _write(repo, root, {**write, **more.files}, (*files, *more.files), dry_run, commit)
-    data = InitData(
+    root = _root(repo)
+    proposal = _proposal(repo, root)
+    hosted, chosen = _hosted(repo, root, asked) if asked else (None, ())
+    files = _files(repo, *identity(repo), proposal, hosted)
+    more = init_github.NOTHING
+    if asked:
+        more = init_github.plan(repo, root, files, asked.lifeos_hash)
+    write = {path: text for path, text in files.items() if not (root / path).exists()}
+    made = _write(repo, root, {**write, **more.files}, (*files, *more.files), dry_run, commit)
+    return InitData(
         written=tuple(path for path in (*write, *more.files) if path not in more.updated),
         updated=more.updated,
         kept=(*(path for path in files if path not in write), *more.kept),
@@ -97,11 +113,19 @@ def command(
         commit=made,
         dry_run=dry_run,
     )
-    if json:
-        show_json("init", data)
-    else:
-        show(_text(data))
-    return Exit.OK
+
+
+def _hosted(repo: Repo, root: Path, asked: OnGitHub) -> tuple[Hosted, tuple[str, ...]]:
+    """What is known of the repository's place; of fresh rules also how main is written, and why."""
+    from lifeos.cli import init_github
+
+    hosted = init_github.hosted(repo, asked.login, asked.forge_id)
+    if not (root / CONFIG).exists():
+        return _how_main_is_written(repo, hosted, asked.main_writes)
+    if asked.main_writes:
+        fix = f"write main_writes: {asked.main_writes} in it"
+        raise UsageError(f"{CONFIG} is there already", fix)
+    return hosted, ()
 
 
 def _how_main_is_written(

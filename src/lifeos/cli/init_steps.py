@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lifeos.core.codeowners import owner_of
 from lifeos.core.policy import NO_REMOTE, AgentKind, Where
 from lifeos.core.policy.config import MainWrites
-from lifeos.core.policy.forge import ForgeKind, repository_of
+from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.workflows import LOCK, OWN_TOKEN, WORKFLOW, Wishes
 from lifeos.model import Trust
 
@@ -63,11 +63,10 @@ def _files(rules: Governance, wishes: Wishes, git: Mapping[str, str]) -> Iterato
 
 
 def _config(config: Config, git: Mapping[str, str]) -> Iterator[str]:
-    remote = config.remote if config.remote != NO_REMOTE else "origin"
-    url = git.get(f"remote.{remote}.url", "")
-    if not url:
+    remote = config.forge_remote
+    if not git.get(f"remote.{remote}.url", ""):
         yield f"git: git remote add {remote} URL && git push -u {remote} {config.main}"
-    elif not config.forge.repository and repository_of(url) is None:
+    elif not config.name_on_forge(git):
         yield f"{_CONFIG}: set `forge: {{repository: OWNER/NAME}}`: {remote}'s address names none"
     if wanted := list(_settings(config)):
         yield f"{_CONFIG}: set {', '.join(wanted)}"

@@ -13,6 +13,8 @@ from lifeos.model import CloseOutcome, Frozen
 
 if TYPE_CHECKING:
     from lifeos.tick.context import Context
+    from lifeos.tick.report import Report
+    from lifeos.tick.telling import Outcome
 
 
 class Ended(Frozen):
@@ -83,20 +85,7 @@ def command(
         begun = begin(ctx)
         report = Tick(ctx).run()
         told = tell(ctx, begun)
-        data = TickData(
-            opened=tuple(report.opened),
-            ended=tuple(Ended(task=t, run=r, outcome=o) for t, r, o in report.ended),
-            waiting=tuple(ctx.ledger.snapshot.items),
-            refused=tuple(report.refusals),
-            in_the_way=tuple(report.in_the_way),
-            rules_broken=report.broken,
-            problems=tuple(str(problem) for problem in report.problems),
-            ledger=ctx.ledger.tip,
-            main=report.main,
-            published=report.published,
-            wake=min((at for at in (report.wake, told.wake) if at is not None), default=None),
-            untold=told.problems,
-        )
+        data = _data(ctx, report, told)
         for problem in told.problems:
             progress(problem)
         standing = report.standing(data.waiting)
@@ -104,6 +93,23 @@ def command(
     if report.unfinished is not None:
         raise report.unfinished  # after what was recorded all the same
     return code
+
+
+def _data(ctx: Context, report: Report, told: Outcome) -> TickData:
+    return TickData(
+        opened=tuple(report.opened),
+        ended=tuple(Ended(task=t, run=r, outcome=o) for t, r, o in report.ended),
+        waiting=tuple(ctx.ledger.snapshot.items),
+        refused=tuple(report.refusals),
+        in_the_way=tuple(report.in_the_way),
+        rules_broken=report.broken,
+        problems=tuple(str(problem) for problem in report.problems),
+        ledger=ctx.ledger.tip,
+        main=report.main,
+        published=report.published,
+        wake=min((at for at in (report.wake, told.wake) if at is not None), default=None),
+        untold=told.problems,
+    )
 
 
 def _id_of(ctx: Context, name: str) -> str:

@@ -23,7 +23,7 @@ from lifeos.core.digest import DigestData, digest, digest_notice
 from lifeos.core.leaks import values_of
 from lifeos.core.notices import DAY, Note, Notice, Numbered, Source, Told
 from lifeos.core.policy.config import MainWrites
-from lifeos.core.policy.forge import ForgeKind, name_on
+from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.policy.notify import Occasion
 from lifeos.core.records import Closed
 from lifeos.core.state import Item
@@ -302,5 +302,4 @@ def _on_forge(ctx: Context) -> str:
     config = ctx.rules.config
     if config.forge.kind is ForgeKind.NONE:
         return ""
-    remote = config.remote if config.remote != "none" else "origin"
-    return name_on(config.forge, ctx.repo.config.get(f"remote.{remote}.url", ""))
+    return config.name_on_forge(ctx.repo.config)

@@ -5,7 +5,7 @@ read by `lifeos.governance`, which knows YAML; this package only knows what the 
 """
 
 from lifeos.core.policy.approvals import Approvals, Approver, Expiry
-from lifeos.core.policy.config import Agents, Check, Config, Prepare, Where
+from lifeos.core.policy.config import NO_REMOTE, Agents, Check, Config, Prepare, Where
 from lifeos.core.policy.council import (
     DEFAULT_CLASSIFY,
     BlastRadius,
@@ -22,7 +22,6 @@ from lifeos.core.policy.envelope import Envelope, Limits
 from lifeos.core.policy.fitting import Conflict
 from lifeos.core.policy.governance import (
     FILES,
-    NO_REMOTE,
     PROMPTS,
     Governance,
     is_governance,

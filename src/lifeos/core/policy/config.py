@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, StringConstraints, field_validator
 
-from lifeos.core.policy.forge import Forge
+from lifeos.core.policy.forge import Forge, name_on
 from lifeos.core.policy.models import Model, Provider, Variable
 from lifeos.core.policy.notify import Notify
 from lifeos.core.policy.words import (
@@ -83,6 +83,10 @@ class TickRules(Frozen):
     where: Where = Field(
         Where.ANY, description="any, ci (only where CI=true), or local (not there)."
     )
+
+
+NO_REMOTE = "none"
+"""The value of `remote` that stands for: this clone holds the truth."""
 
 
 class MainWrites(StrEnum):
@@ -247,6 +251,15 @@ class Config(Frozen):
                 f"{name!r} cannot be the main branch: lifeos/ and refs/ are kept for lifeos and git"
             )
         return name
+
+    @property
+    def forge_remote(self) -> str:
+        """The git remote whose address names the repository on its forge."""
+        return "origin" if self.remote == NO_REMOTE else self.remote
+
+    def name_on_forge(self, git: Mapping[str, str]) -> str:
+        """OWNER/NAME on the forge, by these rules or else by git's configuration; '' if neither."""
+        return name_on(self.forge, git.get(f"remote.{self.forge_remote}.url", ""))
 
     @field_validator("checks", "prepare")
     @classmethod

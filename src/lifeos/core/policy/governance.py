@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from lifeos.core.policy.approvals import Approvals
-from lifeos.core.policy.config import Config, MainWrites
+from lifeos.core.policy.config import NO_REMOTE, Config, MainWrites
 from lifeos.core.policy.council import Council
 from lifeos.core.policy.envelope import Envelope
 from lifeos.core.policy.fitting import Conflict, conflicts
@@ -26,9 +26,6 @@ FILES: dict[str, type[Loop] | type[Council] | type[Envelope] | type[Approvals] |
 
 PROMPTS = ".lifeos/prompts/"
 """The repository's own texts for agents, by the names of those that come with lifeos."""
-
-NO_REMOTE = "none"
-"""The value of `remote` that stands for: this clone holds the truth."""
 
 
 class Governance(Frozen):
