@@ -33,6 +33,8 @@ COMMANDS: dict[str, str] = {
     "backtest": "Say what would have differed under other rules.",
     "why": "Where a line comes from: run, plan, reviews, approval, rules.",
     "verify": "Replay the ledger and check what it claims.",
+    "export": "Carry the questions, or your answers, in a file: no network needed.",
+    "import": "Take over answers from such a file.",
     "validate": "Check the files: governance and backlog.",
     "doctor": "Check the surroundings: git, sandbox, identity, models.",
     "schema": "The JSON Schema of a policy file or of an output.",

@@ -27,6 +27,8 @@ PUSHES = 30
 
 Plan = Callable[[Main], Sequence[Mapping[str, Edit]]]
 """From main as it is, the changes of its tree: one commit for each of them, in this order."""
+Build = Callable[[str], Main]
+"""From the commit that main is at, the one that it is to be at."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +66,33 @@ class OnMain:
         ``check`` sees the new main before it is so, and may raise. Raises ``Busy`` when something
         of the person's is in the way, or main keeps moving; nothing has moved then.
         """
+        reason = message.split("\n", 1)[0]
+        return self.move(lambda old: self._build(old, plan, message), reason, splices or {}, check)
+
+    def move(
+        self,
+        build: Build,
+        reason: str,
+        splices: Mapping[str, Splice],
+        check: Callable[[Main], None] | None = None,
+    ) -> str:
+        """Move main to what ``build`` makes of it as it is. Raises as ``commit`` does."""
         from lifeos.store.checkout import InTheWay, move_branch
 
         if self.remote:
-            pushed = self._pushed(plan, message, splices or {}, check)
+            pushed = self._pushed(build, splices, check)
             if pushed:
                 return pushed
         for _ in range(TRIES):
             old = self.repo.refs.read(self.ref)
             if old is None:
                 break
-            new = self._build(old, plan, message)
+            new = build(old)
             if check is not None:
                 check(new)
-            reason = message.split("\n", 1)[0]
             try:
                 moved = move_branch(
-                    self.repo, self.ref, new.commit, old, f"lifeos: {reason}", splices or {}
+                    self.repo, self.ref, new.commit, old, f"lifeos: {reason}", splices
                 )
             except InTheWay as error:
                 fix = error.fix.replace("lifeos tick", "this command")
@@ -91,8 +103,7 @@ class OnMain:
 
     def _pushed(
         self,
-        plan: Plan,
-        message: str,
+        build: Build,
         splices: Mapping[str, Splice],
         check: Callable[[Main], None] | None,
     ) -> str:
@@ -108,7 +119,7 @@ class OnMain:
             old = remote.main
             if old is None:
                 return ""
-            new = self._build(old, plan, message)
+            new = build(old)
             if check is not None:
                 check(new)
             if remote.push(Update(self.ref, new.commit, old)):
@@ -125,6 +136,8 @@ class OnMain:
 
         branch = self.ref.removeprefix("refs/heads/")
         remote = RemoteClass.open(self.repo, self.remote, branch, pause)
+        if remote.is_bundle:
+            return None
         try:
             remote.refresh()
         except Busy:
@@ -138,7 +151,7 @@ class OnMain:
         for changes in plan(main):
             tree = edit(self.repo.objects, main.tree, changes)
             self.repo.objects.flush()
-            commit = commit_tree(self.repo, tree, main.commit, message, sign=self.sign)
+            commit = commit_tree(self.repo, tree, main.commit, message=message, sign=self.sign)
             main = Main(commit=commit, tree=tree)
         return main
 
@@ -167,7 +180,7 @@ def require_approver(repo: Repo, *approvals: Approvals) -> tuple[str, str]:
 def not_pushed(repo: Repo, rules: Governance, commit: str | None) -> str:
     """What to do for a commit that a remote does not have yet; '' where nothing is to be done."""
     from lifeos.core.policy import NO_REMOTE
-    from lifeos.store.remote import contains, known_main
+    from lifeos.store.remote import contains, is_bundle_here, known_main
 
     config = rules.config
     if config.remote == NO_REMOTE or commit is None:
@@ -175,6 +188,8 @@ def not_pushed(repo: Repo, rules: Governance, commit: str | None) -> str:
     there = known_main(repo, config.remote, config.main)
     if there is not None and contains(repo, there, commit):
         return ""
+    if is_bundle_here(repo, config.remote):
+        return "NOT where it counts yet: lifeos export --answers FILE, and take that there"
     return f"NOT pushed, so it does not count yet: git push {config.remote} {config.main}"
 
 

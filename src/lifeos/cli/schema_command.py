@@ -32,6 +32,8 @@ OUTPUTS = {
     "why": "why_command:WhyData",
     "verify": "verify_command:VerifyData",
     "backtest": "backtest_command:BackTestData",
+    "export": "export_command:ExportData",
+    "import": "import_command:ImportData",
     "validate": "validate_command:ValidateData",
     "doctor": "doctor_command:DoctorData",
     "demo": "demo_command:DemoData",

@@ -21,10 +21,11 @@ def look_then(frame: Frame, text: str) -> Iterator[Here]:
     Raises ``UsageError`` for what it does not name.
     """
     with look(frame) as here:
-        yield _then(here, text) if text else here
+        yield then_of(here, text) if text else here
 
 
-def _then(here: Here, text: str) -> Here:
+def then_of(here: Here, text: str) -> Here:
+    """Everything as it was at what ``text`` names. Raises as ``look_then``."""
     from lifeos.cli.at import ledger_at
     from lifeos.tick.reading import main_at
 

@@ -129,6 +129,10 @@ class Objects:
         data = encode_commit(tree, parents, message, when=when, author=author, committer=committer)
         return self._write("commit", data)
 
+    def write_raw_commit(self, data: bytes) -> str:
+        """Store a commit as somebody else made it; the caller has looked at it. Its id."""
+        return self._write("commit", data)
+
     def flush(self) -> None:
         """Sync the folders that got new objects. After it, what was written survives power loss."""
         while self._unsynced:

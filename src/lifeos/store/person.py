@@ -64,7 +64,7 @@ def commit_files(repo: Repo, paths: tuple[str, ...], message: str) -> str | None
     return repo.refs.head_id()
 
 
-def commit_tree(repo: Repo, tree: str, parent: str, message: str, *, sign: bool = False) -> str:
+def commit_tree(repo: Repo, tree: str, *parents: str, message: str, sign: bool = False) -> str:
     """A commit of a tree as the person, on no branch yet. ``sign``: with their SSH key.
 
     Raises ``UsageError`` when signing fails, with git's own words.
@@ -74,8 +74,7 @@ def commit_tree(repo: Repo, tree: str, parent: str, message: str, *, sign: bool 
         out = repo.person.run(
             "commit-tree",
             *options,
-            "-p",
-            parent,
+            *(part for parent in parents for part in ("-p", parent)),
             "-F",
             "-",
             tree,

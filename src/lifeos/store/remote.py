@@ -117,6 +117,11 @@ class Remote:
             silence_configured_hooks(git)
         return git
 
+    @property
+    def is_bundle(self) -> bool:
+        """Whether it is a file that somebody brought: it can be read, and nothing else."""
+        return is_bundle(self.url)
+
     # --- reading ----------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -178,6 +183,11 @@ class Remote:
         Raises ``NotAuthorised`` with the remote's words if it refuses, ``Busy`` if it cannot be
         reached, or what came of it cannot be found out.
         """
+        if self.is_bundle:
+            raise NotAuthorised(
+                f"{self.name} is a file, which takes nothing: a tick runs where it was written",
+                "answer here, and take the answers there: lifeos export --answers FILE",
+            )
         self.repo.objects.flush()
         uncertain = False  # whether an earlier try may have arrived
         for number in range(TRIES):
@@ -349,6 +359,17 @@ def _address(repo: Repo, name: str) -> str:
     if _SCHEME.match(url) or _SCP.match(url):
         return url
     return str(Path(repo.work_tree or repo.common_dir, url).resolve())
+
+
+def is_bundle(address: str) -> bool:
+    """Whether this address is that of a bundle, and not of a repository."""
+    local = not (_SCHEME.match(address) or _SCP.match(address))
+    return local and Path(address).is_file()
+
+
+def is_bundle_here(repo: Repo, name: str) -> bool:
+    """Whether the remote of this name is one. Raises ``UsageError`` if git does not know it."""
+    return is_bundle(_address(repo, name))
 
 
 def contains(repo: Repo, tip: str, commit: str) -> bool:
