@@ -117,9 +117,11 @@ def test_the_second_one_does_not_pass_silently(red: OnForge) -> None:
     packet = project.cli("show", ended.run, "--packet").out
     assert "test_failure" in packet
     assert asked.id in packet
+    assert f"ended blocked; `{second[:12]}` is on main." in packet
     shown = project.cli("show", ended.run).out
     assert f"git show --first-parent {second[:12]}" in shown
-    assert "lifeos retry" in shown
+    assert "test failed" in shown
+    assert "answer whether to take it back" in shown
     told = project.cli("revert", ended.run, code=2).err
     assert "is on main: whether to take it back was asked" in told
     project.cli("verify")

@@ -328,4 +328,6 @@ def _next(ledger: Ledger, passage: Passage) -> str:
     task = passage.opened.task
     if closed.outcome is CloseOutcome.PASS and not _reverted(passage):
         return f"to take it back: lifeos revert {passage.run}"
+    if closed.landed:
+        return f"answer whether to take it back (lifeos queue); then lifeos retry {task}"
     return f"to try again: lifeos retry {task}"

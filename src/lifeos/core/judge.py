@@ -371,7 +371,7 @@ def _terminate(case: Case, rule: str) -> Judgement:
     """The end of the run. Of one whose work is on main it is asked what to do with that."""
     ask = None
     if case.run.merged:
-        told = f"it is not found good there ({case.failure}: {case.facts.message or 'no message'})"
+        told = f"is not found good: {case.failure}, {case.facts.message or 'no message'}"
         ask = Ask(kind=ItemKind.PROPOSAL, rule=UNVERIFIED, question=told)
     return Judgement(action=Action.TERMINATE, rule=rule, to=case.stage, ask=ask)
 

@@ -43,6 +43,7 @@ def markdown(packet: Packet) -> str:
 def _sentence(packet: Packet) -> str:
     """How it stands, in one sentence, and what comes next."""
     reason = f" Reason: {inline(packet.reason, 500)}" if packet.reason else ""
+    landed = f"{code(packet.landed[:SHORT])} is on main" if packet.landed else "nothing landed"
     match packet.outcome:
         case None:
             return (
@@ -53,7 +54,7 @@ def _sentence(packet: Packet) -> str:
             return f"Run {code(packet.run)} passed.{reason}"
         case CloseOutcome.BLOCKED | CloseOutcome.REJECTED:
             return (
-                f"Run {code(packet.run)} ended {packet.outcome}; nothing landed.{reason} "
+                f"Run {code(packet.run)} ended {packet.outcome}; {landed}.{reason} "
                 f"Change the task, or run `lifeos retry {packet.task}`."
             )
         case CloseOutcome.CANCELLED:

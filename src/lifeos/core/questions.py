@@ -96,7 +96,7 @@ def held_intrusion(
 
 def held_unverified(snapshot: Snapshot, facts: Facts, now: int, run: Run) -> Write:
     """Ask whether to take back what an approver merged, and what is not found good on main."""
-    question = f"{run.task} is on main by {run.merged[:12]}, and {why_ending(run)}. Take it back?"
+    question = f"{run.task} is on main, and {why_ending(run)}. Take it back?"
     about = (run.merged, facts.unverified.get(run.id, ""))
     return _taking_back(snapshot, facts, now, UNVERIFIED, about, question)
 

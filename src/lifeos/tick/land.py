@@ -30,7 +30,7 @@ from lifeos.tick.bookkeeping import Marks, queue_edits, with_bookkeeping
 from lifeos.tick.build import Evidence, feedback_text, gather_evidence, verdict_of
 from lifeos.tick.contents import contents_of
 from lifeos.tick.context import Context
-from lifeos.tick.evidence import BaseEvidence, base_evidence
+from lifeos.tick.evidence import BaseEvidence, base_evidence, check_facts
 from lifeos.tick.landed import landed_on
 from lifeos.tick.publish import trailers
 from lifeos.tick.reading import (
@@ -216,6 +216,7 @@ def rechecked(job: Job, evidence: Evidence, before: BaseEvidence) -> Result | No
         f"{where}: {message}{too}",
         error=evidence.report.error_digest or sha256(message),
         causes=evidence.report.failure_classes,
+        checks=check_facts(evidence.report),
     )
     artifacts = {
         "feedback.md": feedback_text(evidence, message).encode(),
