@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ while read old new ref; do
 done
 """
 """The server's rule for pushes, by who pushes: it notes them, and leaves a person main alone."""
+STAGES = ("design", "plan", "build", "review")
 _USES = re.compile(r"uses: (actions/([a-z-]+)@[0-9a-f]{40})")
 _LIMIT = 300
 
@@ -112,13 +113,16 @@ class Actions:
         self.forge.pusher = self.forge.who(BOT)
         return self.run("push")
 
-    def use_opencode(self, url: str, key: str, **more: Any) -> None:
-        """Let OpenCode do all the work, with the model at an address; ``more``: other settings."""
+    def use_opencode(self, url: str, key: str, stages: Iterable[str] = STAGES, **more: Any) -> None:
+        """Let OpenCode do the work of these stages, with the model at an address.
+
+        ``more``: other settings.
+        """
         act_machine.npm(self.folder / "programs")
         self.secrets["TEAM_KEY"] = key
         price = {"input": 3.0, "output": 15.0}
         self._configure(
-            agents=dict.fromkeys(("design", "plan", "build", "review"), "opencode"),
+            agents=dict.fromkeys(stages, "opencode"),
             providers={"team": {"url": url, "key_env": "TEAM_KEY"}},
             models={"main": {"provider": "team", "id": "scripted", "price": price}},
             **more,

@@ -1,6 +1,6 @@
 """The captures in docs/github.md, to be compared with what comes out.
 
-A block is named by a comment above it: ``<!-- shown: NAME -->``. Ids and digests differ each time.
+A block is named by a comment above it: ``<!-- shown: NAME -->``. Identifiers differ each time.
 """
 
 from __future__ import annotations
