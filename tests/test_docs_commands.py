@@ -203,7 +203,12 @@ def test_every_block_says_how_it_is_run(block: Block) -> None:
 def test_every_block_does_what_it_shows(block: Block, tmp_path: Path) -> None:
     """Each of its lines ends with 0."""
     scenes = (
-        project(tmp_path / str(number), f"docs-{block.what}", SCENES[block.what])
+        # Beside this test's own folder, which is gone when it ends: the template is for all.
+        project(
+            tmp_path.with_name(f"{tmp_path.name}-{number}"),
+            f"docs-{block.what}",
+            SCENES[block.what],
+        )
         for number in range(len(block.commands))
     )
     here = next(scenes)

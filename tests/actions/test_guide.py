@@ -15,7 +15,11 @@ from guide import BLOCKS, masked
 from lifeos.core.backlog.parse import parse
 from loopback import before_the_judge
 
-ADA = {"GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_EMAIL": "ada@example.org"}
+ADA = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))
+}
 DIGEST = "0f" * 32
 KEEP = ("non_fast_forward", "deletion")
 
