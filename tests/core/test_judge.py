@@ -382,6 +382,7 @@ ELSEWHERE = {
     "lease.seconds": "tick/perform.py",
     "tasks_per_tick": "tick/gather.py",
     "recheck": "tick/land.py",
+    "improve.after": "tick/improve_due.py",
 }
 SOURCE = Path(__file__).parent.parent.parent / "src" / "lifeos"
 
