@@ -266,7 +266,7 @@ def outside(audit: Audit, landings: Landings) -> tuple[Outside, ...]:
         made = audit.on_main[oid]
         if landings.knows(oid) or oid in audit.works or made.by_lifeos:
             continue  # those in lifeos's name are checked one by one
-        if made.names_lifeos:
+        if made.names_lifeos and oid not in landings.asked_about:
             what = "it says that lifeos wrote or made it, and the ledger knows nothing of it"
             audit.find(oid, what, Area.MAIN)
         found.append(

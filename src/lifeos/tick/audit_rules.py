@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.state import Snapshot
+from lifeos.core.table import INTRUDED
 from lifeos.model import ItemKind, Trust
 from lifeos.store.entries import Entry
 from lifeos.store.git import GitError
@@ -77,6 +78,8 @@ def check_known(audit: Audit, entry: Entry) -> None:
     if tree is None:
         return  # what a record says of main is checked where it matters
     audit.count(Area.RULES)
+    if INTRUDED in {_rule(record), *(item.rule for item in audit.snapshot.items.values())}:
+        return  # rules wait while it is asked what to do with what came to main unasked
     own = record.about if isinstance(record, Held) else ""
     snapshot, digest = audit.snapshot, audit.rules_at(tree)
     if digest in (snapshot.governance, snapshot.refused_governance, own) or _asked(snapshot):
@@ -88,6 +91,10 @@ def check_known(audit: Audit, entry: Entry) -> None:
                 brought.commit,
                 f"it changed the rules, nobody adopted that, and lifeos went on with {short}",
             )
+
+
+def _rule(record: Held | Resolved) -> str:
+    return record.rule if isinstance(record, Held) else ""
 
 
 def _asked(snapshot: Snapshot) -> tuple[str, ...]:

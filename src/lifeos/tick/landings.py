@@ -16,6 +16,7 @@ from lifeos.store.entries import Entry, entries_with
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import MissingObject
 from lifeos.store.repo import Repo
+from lifeos.tick.landed import before_merge
 
 _WORDS = (
     '"topic":"genesis"',
@@ -90,6 +91,9 @@ def landings_on(ledger: Ledger, main: str) -> Landings:
     pulls = _pulls(entries)
     for entry in entries:
         _take(found, entry, pulls)
+    for item, commit, pull in _answered_by_merge(entries):
+        for own in _rebased(ledger.repo, found, commit, pull):
+            found.answers.setdefault(own, item)
     return found
 
 
@@ -127,6 +131,32 @@ def _pulls(entries: Iterable[Entry]) -> Pulls:
     return found
 
 
+def _answered_by_merge(entries: Iterable[Entry]) -> list[tuple[str, str, PullRequest]]:
+    """The item, the commit on main, and the queue PR of answers that brought more than themselves."""
+    pulls: dict[str, PullRequest] = {}
+    found = []
+    for record in (entry.record for entry in entries):
+        if isinstance(record, Noted) and record.pull is not None and record.pull.commits > 1:
+            pulls[record.item] = record.pull
+        elif isinstance(record, Resolved) and record.commit and record.item in pulls:
+            pull = pulls[record.item]
+            found += [] if pull.landing else [(record.item, record.commit, pull)]
+    return found
+
+
+def _rebased(repo: Repo, found: Landings, commit: str, pull: PullRequest) -> list[str]:
+    """What a forge made of a queue PR, where it put its commits on main one by one."""
+    if len(found.after.get(commit, ())) != 1:
+        return []
+    return _since(found, commit, before_merge(repo, commit, pull.head))
+
+
+def _since(found: Landings, commit: str, onto: str) -> list[str]:
+    """The commits from this one back to ``onto``, without that; none if it is not among them."""
+    chain = _chain(found, commit, _MOST_REBASED)
+    return chain[: chain.index(onto)] if onto and onto in chain else []
+
+
 def _take(found: Landings, entry: Entry, pulls: Pulls) -> None:
     record = entry.record
     match record:
@@ -150,7 +180,8 @@ def _take(found: Landings, entry: Entry, pulls: Pulls) -> None:
         case Held():
             found.items.setdefault(record.run or "", []).append(record.item)
             if record.run is None and record.about in found.after:
-                found.asked_about[record.about] = record.item
+                for commit in _since(found, record.about, record.onto) or [record.about]:
+                    found.asked_about[commit] = record.item
         case _:
             pass
 
