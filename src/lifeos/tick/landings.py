@@ -132,7 +132,7 @@ def _pulls(entries: Iterable[Entry]) -> Pulls:
 
 
 def _answered_by_merge(entries: Iterable[Entry]) -> list[tuple[str, str, PullRequest]]:
-    """The item, the commit on main, and the queue PR of answers that brought more than themselves."""
+    """Item, commit on main and queue PR of the answers that brought more than themselves."""
     pulls: dict[str, PullRequest] = {}
     found = []
     for record in (entry.record for entry in entries):
