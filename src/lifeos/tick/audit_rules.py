@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lifeos.core.records import Held, Noted, Resolved, Topic
-from lifeos.core.state import Snapshot
+from lifeos.core.state import Item, Snapshot
 from lifeos.core.table import INTRUDED
 from lifeos.model import ItemKind, Trust
 from lifeos.store.entries import Entry
@@ -80,6 +80,8 @@ def check_known(audit: Audit, entry: Entry) -> None:
     audit.count(Area.RULES)
     if INTRUDED in {_rule(record), *(item.rule for item in audit.snapshot.items.values())}:
         return  # rules wait while it is asked what to do with what came to main unasked
+    if isinstance(record, Resolved) and _lands(audit.snapshot.items.get(record.item)):
+        return  # its merge is the answer and brought them: `audit_proposals` compares what landed
     own = record.about if isinstance(record, Held) else ""
     snapshot, digest = audit.snapshot, audit.rules_at(tree)
     if digest in (snapshot.governance, snapshot.refused_governance, own) or _asked(snapshot):
@@ -91,6 +93,13 @@ def check_known(audit: Audit, entry: Entry) -> None:
                 brought.commit,
                 f"it changed the rules, nobody adopted that, and lifeos went on with {short}",
             )
+
+
+def _lands(item: Item | None) -> bool:
+    """Whether the merge of its pull request lands a proposal."""
+    if item is None or item.kind is not ItemKind.PROPOSAL:
+        return False
+    return item.pull is not None and item.pull.landing
 
 
 def _rule(record: Held | Resolved) -> str:
