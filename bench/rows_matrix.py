@@ -78,7 +78,7 @@ class Round:
 def rows(scene: Scene) -> list[Row]:
     """One row for each number of attempts."""
     small = scene.size.rounds < 10
-    nap = 0.5 if small else 3.0
+    nap = 0.5 if small else 12.0
     numbers = (1, 2) if small else NUMBERS
     return [_row([_round(scene, n, r, nap) for r in numbers if r <= n], nap) for n in numbers]
 

@@ -18,8 +18,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from lifeos.core.policy.envelope import Limits
@@ -233,18 +234,19 @@ def _answer(server: socket.socket, name: str, contacts: list[str]) -> None:
             return
 
 
-def _listen(world: World) -> list[socket.socket]:
+def _listen(world: World, name_of_world: str, left: ExitStack) -> None:
+    """Servers that note who came; ``left`` closes each, and waits until nobody listens any more."""
     places: dict[str, tuple[int, int, str | tuple[str, int]]] = {
         "tcp": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
         "udp": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
         "unix": (socket.AF_UNIX, socket.SOCK_STREAM, str(world.tmp) + ".sock"),
-        "abstract": (socket.AF_UNIX, socket.SOCK_STREAM, f"\0lifeos-{os.getpid()}"),
+        "abstract": (socket.AF_UNIX, socket.SOCK_STREAM, f"\0{name_of_world}"),
     }
     if socket.has_ipv6:
         places["tcp6"] = (socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0))
-    servers = []
+    left.callback(Path(str(world.tmp) + ".sock").unlink, missing_ok=True)
     for name, (family, kind, address) in places.items():
-        server = socket.socket(family, kind)
+        server = left.enter_context(socket.socket(family, kind))
         server.bind(address)
         if kind == socket.SOCK_STREAM:
             server.listen()
@@ -257,9 +259,20 @@ def _listen(world: World) -> list[socket.socket]:
             else own
         )
         world.facts[name] = fact
-        threading.Thread(target=_answer, args=(server, name, world.contacts), daemon=True).start()
-        servers.append(server)
-    return servers
+        answering = threading.Thread(
+            target=_answer, args=(server, name, world.contacts), daemon=True
+        )
+        answering.start()
+        left.callback(answering.join)  # while it waits in `accept` the name is still taken
+        left.callback(_wake, server)
+
+
+def _wake(server: socket.socket) -> None:
+    """Ends the thread that waits for somebody to come."""
+    if server.type == socket.SOCK_DGRAM:
+        server.sendto(b"end", server.getsockname())
+    else:
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def _repository(base: Path) -> Path:
@@ -271,9 +284,14 @@ def _repository(base: Path) -> Path:
     return repo / "work/folder"
 
 
+_WORLDS = count()
+"""A name for each: what one world could not clear away must not stand in the way of the next."""
+
+
 @contextmanager
 def a_world(tmp_path: Path) -> Iterator[World]:
-    """The world in a folder of a test; all of it is gone afterwards."""
+    """The world in a folder of a test; all of it is gone afterwards, whatever became of the test."""
+    name = f"lifeos-probe-{os.getpid()}-{next(_WORLDS)}"
     outside, home = tmp_path / "repo/outside", tmp_path / "home"
     folder = _repository(tmp_path)
     outside.mkdir()
@@ -283,48 +301,45 @@ def a_world(tmp_path: Path) -> Iterator[World]:
     (outside / "secret").chmod(0o644)
     (folder / "link-to-secret").symlink_to(outside / "secret")
     (folder / "link-to-outside").symlink_to(outside)
-    tmp, shm = (Path(place, f"lifeos-probe-{os.getpid()}") for place in ("/tmp", "/dev/shm"))
-    for path in (tmp, shm):
-        path.write_text(CANARY)
-    victim = subprocess.Popen(
-        ["sh", "-c", "sleep 600; : victim-marker"],
-        env={"PATH": "/usr/bin:/bin", "TOKEN": CANARY[::-1]},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-    )
-    libc = ctypes.CDLL(None)
-    libc.syscall(248, b"user", b"lifeos-canary", b"secret", 6, -3)
-    shared = libc.shmget(key := 0x11FE0500 + os.getpid() % 999, 4096, 0o1600)
-    facts: dict[str, object] = {
-        "canary": CANARY, "secret": str(outside / "secret"), "outside": str(outside),
-        "home": str(home), "tmp": str(tmp), "shm": str(shm), "victim": victim.pid,
-        "test": os.getpid(), "group": os.getpgrp(), "shared": key, "prefix": sys.base_prefix,
-    }  # fmt: skip
-    made = World(folder, outside, tmp, shm, facts, victim)
-    servers = _listen(made)
-    left = (outside / "secret").open()  # a descriptor that a careless start would pass on
-    os.set_inheritable(left.fileno(), True)
-    yield made
-    left.close()
-    for server in servers:
-        if server.type == socket.SOCK_DGRAM:
-            server.sendto(b"end", server.getsockname())
-        else:
-            with_shutdown(server)
-        server.close()
+    tmp, shm = (Path(place, name) for place in ("/tmp", "/dev/shm"))
+    with ExitStack() as left:
+        for path in (tmp, shm):
+            left.callback(path.unlink, missing_ok=True)
+            path.write_text(CANARY)
+        victim = subprocess.Popen(
+            ["sh", "-c", "sleep 600; : victim-marker"],
+            env={"PATH": "/usr/bin:/bin", "TOKEN": CANARY[::-1]},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
+        left.callback(_end, victim)
+        libc = ctypes.CDLL(None)
+        libc.syscall(248, b"user", b"lifeos-canary", b"secret", 6, -3)
+        shared = libc.shmget(key := 0x11FE0500 + os.getpid() % 999, 4096, 0o1600)
+        left.callback(libc.shmctl, shared, 0, None)
+        facts: dict[str, object] = {
+            "canary": CANARY, "secret": str(outside / "secret"), "outside": str(outside),
+            "home": str(home), "tmp": str(tmp), "shm": str(shm), "victim": victim.pid,
+            "test": os.getpid(), "group": os.getpgrp(), "shared": key, "prefix": sys.base_prefix,
+        }  # fmt: skip
+        made = World(folder, outside, tmp, shm, facts, victim)
+        left.callback(_clear, made.places)
+        _listen(made, name, left)
+        # A descriptor that a careless start would pass on.
+        passed = left.enter_context((outside / "secret").open())
+        os.set_inheritable(passed.fileno(), True)
+        yield made
+
+
+def _end(victim: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(victim.pid, signal.SIGKILL)  # the shell's child, too
     victim.wait()
-    libc.shmctl(shared, 0, None)
-    for path in (tmp, shm, Path(str(tmp) + ".sock")):
-        path.unlink(missing_ok=True)
-    for path in made.places:
+
+
+def _clear(places: list[Path]) -> None:
+    for path in places:
         shutil.rmtree(path)
-
-
-def with_shutdown(server: socket.socket) -> None:
-    """Wakes the thread that waits in ``accept``."""
-    server.shutdown(socket.SHUT_RDWR)
 
 
 DOOR, PROMPT = "/run/lifeos/model.sock", "/run/lifeos/prompt.md"

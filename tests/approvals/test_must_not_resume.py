@@ -597,6 +597,19 @@ def test_stale_after_the_plan_changed(case: Case) -> None:
     _still(case, case.item().id, f"{old.id} does not count: no such question is open")
 
 
+def test_stale_after_the_work_changed(case: Case) -> None:
+    """Ann's answer to the question as it is now, about the work before Bob had it redone."""
+    before = case.item().subject
+    case.by("bob", case.answer(Decision.REVISE, "say it louder"))
+    case.tick()
+    later = case.item()
+    assert later.subject != before
+    (data,) = case.answer().values()
+    text = changed(data.decode(), later.subject, before)
+    case.by("ann", {answer_path(later.id): text})
+    _still(case, later.id, "its subject is not this question's")
+
+
 @pytest.mark.parametrize("then", ["adopt", "escalate"])
 def test_stale_after_the_policy_changed(case: Case, then: str) -> None:
     """Ann approved under rules that no longer hold; under the new ones she is asked anew."""
@@ -687,6 +700,7 @@ def test_dot_dot_in_the_id(case: Case) -> None:
     stays(case, "is not the id of a queue item")
     case.by("ann", {path: None, f".lifeos/queue/../{item}.approval.yaml": data})
     stays(case, "")
+    said_in_queue(case, f"it lies at .lifeos/{item}.approval.yaml, and answers lie in")
 
 
 # --- where it is ------------------------------------------------------------------------------
@@ -783,8 +797,9 @@ def test_approve_then_revoke(case: Case) -> None:
     """Ann takes her answer away before the tick. Nobody else can bring it back for her."""
     answer = case.answer()
     case.by("ann", answer)
-    case.by("ann", dict.fromkeys(answer))
+    removed = case.by("ann", dict.fromkeys(answer))
     stays(case, "")
+    said_in_queue(case, f"{ANN} took it away again, with commit {removed[:12]}")
     sign = signing(case.keys["mallory"]) if case.trust is Trust.SIGNATURE else ()
     options = ("-S",) if sign else ()
     case.as_somebody(MALLORY, MALLORY, *sign)("revert", "--no-edit", *options, "HEAD")

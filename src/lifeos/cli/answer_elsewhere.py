@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lifeos.core.answers import Refusal, answer_path
+from lifeos.core.answers import QUEUE, Refusal, answer_path
+from lifeos.errors import UsageError
 
 if TYPE_CHECKING:
     from lifeos.cli.here import Here
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 _HEADS = "refs/heads/"
 _OURS = "refs/heads/lifeos/"
 _MOST_BRANCHES = 200
+_NEARBY = (".lifeos/", "")
+"""Folders in which somebody may put an answer, as the queue is near: also by a path with ``..``."""
 
 
 def answer_elsewhere(here: Here, item: Item) -> str:
     """Why the answer to an item that somebody has here does not count; '' where there is none.
 
-    In the work tree without a commit, or on a branch of this clone that main does not have.
+    In the work tree without a commit, on a branch of this clone that main does not have, in
+    another folder of main, or taken away from main again.
     """
     name, path = here.rules.config.main, answer_path(item.id)
     branch = _branch_with(here, path)
@@ -30,7 +34,33 @@ def answer_elsewhere(here: Here, item: Item) -> str:
     if root is not None and os.path.lexists(root / path):
         fix = f"git add {path}, git commit; or lifeos approve {item.id} (or revise, reject)"
         return str(Refusal(item.id, "its file is not committed", fix))
+    return _misplaced(here, item, path) or _taken_away(here, item, path)
+
+
+def _misplaced(here: Here, item: Item, path: str) -> str:
+    """Whether main has the file in a folder next to the queue."""
+    from lifeos.store.trees import lookup
+
+    name = path.rpartition("/")[2]
+    for folder in _NEARBY:
+        if lookup(here.repo.objects, here.main.tree, f"{folder}{name}"):
+            why = f"it lies at {folder}{name}, and answers lie in {QUEUE}"
+            return str(Refusal(item.id, why, f"git mv {folder}{name} {path}, git commit"))
     return ""
+
+
+def _taken_away(here: Here, item: Item, path: str) -> str:
+    """Whether main had the file since it was asked, and lost it before a tick took it."""
+    from lifeos.store.history import removing
+
+    try:
+        removed = removing(here.repo, here.main.commit, path)
+    except UsageError:
+        return ""  # the history is not all here; what waits can be shown without it
+    if removed is None:
+        return ""
+    why = f"{removed.author.email} took it away again, with commit {removed.commit[:12]}"
+    return str(Refusal(item.id, why, f"lifeos approve {item.id} (or revise, reject) answers anew"))
 
 
 def _branch_with(here: Here, path: str) -> str:
