@@ -72,21 +72,29 @@ calc.add = lambda *numbers: sum(numbers)
 """
 PINNED_TOO = BACKLOG.replace("`tests/**`", "`tests/**`, `conftest.py`")
 LASTS = f"3125.{os.getpid()}"
+# While a program is being loaded its command line is empty for a moment: so it looks again.
 DAEMON = f"""\
-import os, subprocess, sys
+import os, subprocess, sys, time
 if os.fork() == 0:
     os.setsid()
     quiet = {{name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}}
     subprocess.Popen(["sleep", "{LASTS}"], **quiet)
     os._exit(0)
 os.wait()
-for name in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        line = open(f"/proc/{{name}}/cmdline").read().split("\\0")
-    except OSError:
-        continue
-    if line[0] == "sleep":
-        print("there is a daemon:", *line)
+there = []
+for _ in range(100):
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = open(f"/proc/{{name}}/cmdline").read().split("\\0")
+        except OSError:
+            continue
+        if line[0] == "sleep":
+            there.append(line)
+    if there:
+        break
+    time.sleep(0.05)
+for line in there:
+    print("there is a daemon:", *line)
 """
 
 
