@@ -238,17 +238,15 @@ class Teller:
 
     def runs(self, origins: Iterable[Origin]) -> tuple[WhyRun, ...]:
         """The runs behind these, each once."""
-        found: dict[str, WhyRun] = {}
+        landed: dict[str, Landed] = {}
         for origin in origins:
             here: Origin | None = origin
             while here is not None:
-                landed = here.landed
-                if landed is not None and landed.run not in found:
-                    story = self.tracer.story(landed.run)
-                    if story is not None:
-                        found[landed.run] = self._run(landed, story)
+                if here.landed is not None:
+                    landed.setdefault(here.landed.run, here.landed)
                 here = here.earlier
-        return tuple(found.values())
+        stories = self.tracer.stories(landed)
+        return tuple(self._run(landed[run], story) for run, story in stories.items())
 
     def _run(self, landed: Landed, story: RunStory) -> WhyRun:
         passage = passage_with(self.ledger, landed.run, story.entries)

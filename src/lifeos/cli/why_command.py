@@ -87,10 +87,14 @@ def command(
     return Exit.OK
 
 
-def why_data(here: Here, ledger: Ledger, what: str, at: str, start: Path) -> WhyData:
-    """What `lifeos why` shows. Raises ``UsageError`` for what main does not have."""
-    from lifeos.tick.landings import landings_on
-    from lifeos.tick.origin import Tracer
+def why_data(
+    here: Here, ledger: Ledger, what: str, at: str, start: Path, tracer: Tracer | None = None
+) -> WhyData:
+    """What `lifeos why` shows. Raises ``UsageError`` for what main does not have.
+
+    ``tracer`` is one that was made for another file: what it has read of the ledger is not read
+    again.
+    """
     from lifeos.tick.reading import main_at
 
     repo = here.repo
@@ -99,9 +103,9 @@ def why_data(here: Here, ledger: Ledger, what: str, at: str, start: Path) -> Why
     content = repo.objects.read(leaf.oid)[1]
     count = len(content.split(b"\n")) - (not content or content.endswith(b"\n"))
     _require_lines(asked, count, here.branch)
-    landings = landings_on(ledger, here.main.commit)
-    tracer = Tracer(ledger, landings)
-    teller = Teller(ledger, landings, tracer)
+    if tracer is None:
+        tracer = tracer_of(here, ledger)
+    teller = Teller(ledger, tracer.landings, tracer)
     origins: list[Origin]
     ranges: tuple[WhyRange, ...]
     if not count or b"\0" in content[:_BINARY_WITHIN]:
@@ -124,6 +128,14 @@ def why_data(here: Here, ledger: Ledger, what: str, at: str, start: Path) -> Why
         runs=teller.runs(dict.fromkeys(origins)),
         differs=not at and _differs(repo, asked.path, content),
     )
+
+
+def tracer_of(here: Here, ledger: Ledger) -> Tracer:
+    """What traces lines of main as it is now."""
+    from lifeos.tick.landings import landings_on
+    from lifeos.tick.origin import Tracer
+
+    return Tracer(ledger, landings_on(ledger, here.main.commit))
 
 
 def _traced(tracer: Tracer, main: str, asked: Asked) -> tuple[Traced, ...]:

@@ -86,7 +86,7 @@ class Tracer:
     def __init__(self, ledger: Ledger, landings: Landings) -> None:
         self._ledger = ledger
         self._repo = ledger.repo
-        self._landings = landings
+        self.landings = landings
         self._stories: dict[str, RunStory] = {}
         self._anchors: dict[str, str] | None = None
 
@@ -96,15 +96,16 @@ class Tracer:
 
     def of_commit(self, commit: str, main: str) -> Origin:
         """What a commit of main is, where lines cannot be told apart."""
-        landed = self._landings.landed.get(commit)
+        landed = self.landings.landed.get(commit)
         if landed is None:
             return self._without_run(commit, main)
         return Origin(Via.RUN, commit, landed=landed, item=landed.item)
 
-    def story(self, run: str) -> RunStory | None:
-        """A run that the ledger knows, or None."""
-        self._read([run])
-        return self._stories.get(run)
+    def stories(self, runs: Iterable[str]) -> dict[str, RunStory]:
+        """Those of these runs that the ledger knows, read at once."""
+        wanted = tuple(dict.fromkeys(runs))
+        self._read(wanted)
+        return {run: self._stories[run] for run in wanted if run in self._stories}
 
     # --- lines -------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Tracer:
         groups: dict[tuple[str, str], list[Blamed]] = {}
         for one in lines:
             groups.setdefault((one.commit, one.path), []).append(one)
-        wanted = {self._landings.landed[c].run for c, _ in groups if c in self._landings.landed}
+        wanted = {self.landings.landed[c].run for c, _ in groups if c in self.landings.landed}
         self._read(wanted)
         found: dict[int, Traced] = {}
         for (commit, path), group in groups.items():
@@ -123,8 +124,8 @@ class Tracer:
     def _of_group(
         self, commit: str, path: str, group: list[Blamed], main: str, depth: int
     ) -> Iterator[tuple[Blamed, Origin]]:
-        landed = self._landings.landed.get(commit)
-        taken_back = self._landings.taken_back.get(commit)
+        landed = self.landings.landed.get(commit)
+        taken_back = self.landings.taken_back.get(commit)
         if landed is not None:
             yield from self._of_landing(commit, path, group, landed)
         elif taken_back is not None and depth < _DEEPEST:
@@ -135,7 +136,7 @@ class Tracer:
 
     def _without_run(self, commit: str, main: str) -> Origin:
         """Everything that no run landed."""
-        landings = self._landings
+        landings = self.landings
         if commit in landings.taken_back:
             return Origin(Via.REVERT, commit, taken_back=landings.taken_back[commit])
         if commit in landings.answers:
@@ -223,7 +224,7 @@ class Tracer:
     ) -> Iterator[tuple[Blamed, Origin]]:
         """A line that a revert brought back has the origin that it had before."""
         origin = Origin(Via.REVERT, commit, taken_back=taken_back)
-        landed = self._landings.landed.get(taken_back.landed)
+        landed = self.landings.landed.get(taken_back.landed)
         earlier: dict[int, Origin] = {}
         if landed is not None:
             made = self._repo.objects.commit(commit)
@@ -241,7 +242,7 @@ class Tracer:
         lacking = sorted(set(runs) - self._stories.keys())
         if not lacking:
             return
-        items = [i for run in ("", *lacking) for i in self._landings.items.get(run, [])]
+        items = [i for run in ("", *lacking) for i in self.landings.items.get(run, [])]
         words = [*(f"Lifeos-Run: {run}" for run in lacking), *_RULES]
         words += [f'"item":"{item}"' for item in items]
         entries = entries_with(self._repo, self._ledger.tip, words)
