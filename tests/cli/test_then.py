@@ -1,4 +1,4 @@
-"""``status`` and ``next`` with ``--at``: as it was then, and nothing of now."""
+"""``status``, ``next`` and ``report`` with ``--at``: as it was then, and nothing of now."""
 
 from __future__ import annotations
 
@@ -169,17 +169,41 @@ def test_the_next_task_of_then(scene: Project) -> None:
     assert "as it was, with main at " in scene.cli("next", "--at", steps[0]).out
 
 
+def test_the_report_shows_the_main_that_status_shows(scene: Project) -> None:
+    """One rule for all that look back: the same transition, and the same commit of main."""
+    scene.commit({".lifeos/STOP": ""})
+    scene.tick()
+    halted = scene.main
+    scene.git("rm", "--quiet", ".lifeos/STOP")
+    scene.commit({})
+    scene.tick()
+    transitions = scene.git("log", "--reverse", "--format=%H", "lifeos/ledger").splitlines()
+    # A question's commit on main comes after its transition: where two rules would part.
+    held = scene.git("log", "-1", "--format=%H", "--grep=^hold ", "lifeos/ledger")
+    shows = scene.git("log", "-1", "--format=%H", f"--grep=Lifeos-Ledger: {held}", "main")
+    seen = set()
+    for name in (transitions[0], held, shows, "main~2", "main", halted, "2025-06-01"):
+        status = scene.cli("status", "--at", name, "--json").data
+        report = scene.cli("report", "--at", name, "--json").data
+        for key in ("main", "ledger", "at", "past"):
+            assert report[key] == status[key], (name, key)
+        assert report["stopped"] is bool(status["stopped"]), name
+        seen.add((status["ledger"] == held, status["main"] == shows, report["stopped"]))
+    assert {(True, False, False), (True, True, False), (False, False, True)} <= seen
+
+
 def test_a_main_that_the_ledger_does_not_know(scene: Project) -> None:
     """Where main was replaced nobody can say what it was."""
     scene.git("checkout", "--quiet", "--orphan", "other")
     scene.commit({})
     scene.git("branch", "--force", "main", "other")
-    said = scene.cli("status", "--at", "lifeos/ledger~3", code=2)
-    assert "cannot be told" in said.err
+    for command in ("status", "report"):
+        said = scene.cli(command, "--at", "lifeos/ledger~3", code=2)
+        assert "cannot be told" in said.err
 
 
 @pytest.mark.parametrize("text", ["nope", "--json", "2020-01-01"])
 def test_what_is_no_moment(scene: Project, text: str) -> None:
     """Exit 2, with the next action."""
-    for command in ("status", "next"):
+    for command in ("status", "next", "report"):
         assert "fix:" in scene.cli(command, f"--at={text}", code=2).err

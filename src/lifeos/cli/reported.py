@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lifeos.cli.here import Here, adopted
 from lifeos.cli.tasks import context_of, judged, tasks_on_main
 
 if TYPE_CHECKING:
+    from lifeos.cli.here import Here
     from lifeos.core.chronicle import RunPast
     from lifeos.core.report.tell import Source
     from lifeos.store.ledger import Ledger
-
-_NEAR = 20
-"""Commits of main after a transition among which the one that shows it is looked for."""
 
 
 def source_of(here: Here, at: str, since: str, runs: int) -> Source:
@@ -25,6 +21,7 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
     Raises ``UsageError`` for a time that is none, or at which there was nothing.
     """
     from lifeos.cli.status_command import cut_off, stops
+    from lifeos.cli.then import then_of
     from lifeos.core.board import board
     from lifeos.core.chronicle import Chronicle
     from lifeos.core.leaks import values_of
@@ -34,9 +31,8 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
     from lifeos.core.when import when
     from lifeos.tick.chronicle import chronicle_at
 
-    past = bool(at)
-    here = _then(here, at) if past else here
-    ledger = here.ledger
+    here = then_of(here, at) if at else here
+    ledger, past = here.ledger, here.past
     chronicle = chronicle_at(ledger) if ledger else Chronicle()
     snapshot = ledger.snapshot if ledger else Snapshot()
     now = chronicle.at if past else int(time.time())
@@ -52,7 +48,7 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
         trust=here.rules.approvals.trust,
         now=now,
         past=past,
-        stopped=snapshot.stop if past else bool(stops(here)),
+        stopped=bool(stops(here)),
         since=when(since, now) if since else None,
         runs=runs,
         packets=_packets(ledger, told) if ledger else {},
@@ -62,39 +58,6 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
         cut_off=frozenset(run.id for run in snapshot.runs.values() if not past and cut_off(run)),
         secrets=values_of(os.environ),
     )
-
-
-def _then(here: Here, at: str) -> Here:
-    """The same as it was: the ledger, its rules, and main."""
-    from lifeos.cli.at import ledger_at
-    from lifeos.errors import UsageError
-    from lifeos.tick.reading import main_at
-
-    if here.ledger is None:
-        raise UsageError("there is no ledger here yet, so no earlier time", "lifeos tick")
-    ledger = ledger_at(here.ledger, at)
-    if ledger.tip == here.ledger.tip:
-        return here
-    main = main_at(here.repo, _main_then(here, ledger))
-    return replace(here, ledger=ledger, rules=adopted(ledger), main=main)
-
-
-def _main_then(here: Here, ledger: Ledger) -> str:
-    """The commit of main that shows this state of the ledger, or else the last one before it.
-
-    It goes by what the commits say of themselves: enough to look at, no proof of anything.
-    """
-    from lifeos.store.story import named_tip
-
-    repo, commit = here.repo, here.main.commit
-    args = ("--first-parent", f"--since=@{ledger.snapshot.at + 1}", "--end-of-options")
-    later = repo.git.run("rev-list", "--reverse", *args, commit).decode().split()
-    shown = next((one for one in later[:_NEAR] if named_tip(repo, one) == ledger.tip), None)
-    if shown is not None:
-        return shown
-    args = ("--first-parent", f"--until=@{ledger.snapshot.at}", "--end-of-options")
-    before = repo.git.run("rev-list", "--max-count=1", *args, commit).decode().strip()
-    return before or commit
 
 
 def _project(here: Here) -> str:
