@@ -11,6 +11,7 @@ import pytest
 
 import metrics_again
 from lifeos.core.canonical import canonical_json
+from lifeos.core.when import minute
 from loop_scene import TASK, Scene
 from told import asked, landed, lifeos
 
@@ -69,7 +70,29 @@ def test_a_window_without_a_run_has_no_value(waiting: Scene) -> None:
     said = lifeos(waiting.folder, "metrics", "--since", "begin")
     assert "0 runs closed, 0 landed, 1 open at the end" in said.out
     assert "no run has closed yet" in said.out
-    assert {one["value"] for one in numbers(waiting)["window"]["metrics"]} == {None}
+    data = numbers(waiting)
+    assert {one["value"] for one in data["window"]["metrics"]} == {None}
+    assert data["last_closed"] is None
+
+
+def test_a_ledger_that_has_rested_says_what_to_type(done: Scene) -> None:
+    """The window stays the one that was asked for; the command that is named shows the last run."""
+    closed = numbers(done)["last_closed"]
+    for options in ((), ("--which", "without_ceo"), ("--by", "week"), ("--at", "lifeos/ledger")):
+        said = lifeos(done.folder, "metrics", "--since", "2d", *options)
+        if "--at" in options:  # the last transition is the end of that run
+            assert "1 run closed" in said.out
+            continue
+        assert "0 runs closed, 0 landed, 0 open at the end" in said.out
+        assert f"the last one did on {minute(closed)} UTC" in said.out
+        (command,) = re.findall(r"^the numbers up to then: lifeos (.*)$", said.out, re.MULTILINE)
+        assert "1 run closed, 1 landed" in lifeos(done.folder, *command.split()).out
+    data = lifeos(done.folder, "metrics", "--json").data("metrics")
+    assert (data["window"]["closed"], data["last_closed"]) == ([], closed)
+    assert data["window"]["until"] - data["window"]["since"] == 30 * 86_400
+    before = lifeos(done.folder, "metrics", "--until", "2024-06-01", "--since", "1d").out
+    (command,) = re.findall(r"^all that is known: lifeos (.*)$", before, re.MULTILINE)
+    assert "1 run closed, 1 landed" in lifeos(done.folder, *command.split()).out
 
 
 def test_at_an_earlier_time_only_what_was_known_then_counts(done: Scene) -> None:

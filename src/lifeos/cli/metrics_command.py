@@ -37,6 +37,7 @@ class MetricsData(Frozen):
     """``lifeos.metrics/v1``. ``ledger`` is the last transition that is known, ``at`` its time.
 
     ``before`` is the window of the same length before it, where there is room for one.
+    ``last_closed`` is when the run closed that did last, in the window or not; None: none has.
     """
 
     ledger: str
@@ -46,6 +47,7 @@ class MetricsData(Frozen):
     before: Window | None = None
     periods: tuple[Window, ...] = ()
     limits: tuple[Kept, ...] = ()
+    last_closed: int | None = None
 
 
 def command(
@@ -100,7 +102,10 @@ def command(
     else:
         from lifeos.cli.metrics_page import page, which_page
 
-        show(which_page(data, chronicle, which) if which else page(data, chronicle, every=every))
+        if which:
+            show(which_page(data, chronicle, which, at=at))
+        else:
+            show(page(data, at=at, every=every))
     return _judged(limits)
 
 
@@ -147,6 +152,7 @@ def _measured(
         window=whole,
         before=others.pop(0) if len(windows) > 1 else None,
         periods=tuple(others),
+        last_closed=max((run.closed_at or 0 for run in chronicle.runs), default=0) or None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from lifeos.cli.cells import cell
@@ -18,19 +19,18 @@ if TYPE_CHECKING:
     from lifeos.core.chronicle import Chronicle, QuestionPast, RunPast
 
 NOTHING = "-"
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_DAY = 86_400
+_UNITS = ((_DAY, "d"), (3_600, "h"), (60, "min"))
 _ALWAYS = ("review_rejections",)
 """Whose parts are always shown: a rate over all stages hides where it comes from."""
 
 
-def page(data: MetricsData, chronicle: Chronicle, *, every: bool) -> str:
-    """The whole page."""
-    if data.periods:
-        parts = [_head(data), *_periods(data.periods)]
-    else:
-        parts = [_head(data), _numbers(data, every=every)]
+def page(data: MetricsData, *, at: str = "", every: bool) -> str:
+    """The whole page. ``at`` is what was given to ``--at``."""
+    parts = [_head(data)]
     if not data.window.closed:
-        parts.append(_nothing(chronicle))
+        parts.append(_nothing(data, at))
+    parts += _periods(data.periods) if data.periods else [_numbers(data, every=every)]
     parts.append("which runs: lifeos metrics --which NAME")
     return "\n\n".join(parts)
 
@@ -168,7 +168,7 @@ _ACROSS = 6
 # --- which ones -------------------------------------------------------------------------------
 
 
-def which_page(data: MetricsData, chronicle: Chronicle, name: str) -> str:
+def which_page(data: MetricsData, chronicle: Chronicle, name: str, *, at: str = "") -> str:
     """The runs, or the questions, behind one number. Raises ``UsageError`` for no number."""
     number, _, part = name.partition(".")
     metric = _same(data.window, number)
@@ -183,6 +183,8 @@ def which_page(data: MetricsData, chronicle: Chronicle, name: str) -> str:
         raise UsageError(f"{number} has no part called {part[:80]!r} here", f"there are: {known}")
     value = shown(found.value, metric.unit)
     blocks = [_head(data), f"{name}: {metric.title}\n{value}  {_counted(found, metric)}"]
+    if not data.window.closed:
+        blocks.insert(1, _nothing(data, at))
     if found.items:
         blocks.append(_questions(found, chronicle))
     else:
@@ -232,11 +234,19 @@ def _question(one: QuestionPast) -> tuple[str, ...]:
 # --- what else is said ------------------------------------------------------------------------
 
 
-def _nothing(chronicle: Chronicle) -> str:
-    closed = [run.closed_at for run in chronicle.runs if run.closed_at is not None]
-    if not closed:
+def _nothing(data: MetricsData, at: str) -> str:
+    """Why all is empty, and what to type to see something: the window is not moved by itself."""
+    last = data.last_closed
+    if last is None:
         return "no run has closed yet; next: lifeos tick"
-    return f"no run closed in this window; the last one did on {minute(max(closed))} UTC"
+    then = f" --at {quote(at)}" if at else ""
+    if last < data.window.since:
+        # The whole day in which it closed: what people would type, and well within the window.
+        following = f"the numbers up to then: lifeos metrics{then} --until {day(last + _DAY)}"
+    else:
+        following = f"all that is known: lifeos metrics{then} --since begin"
+    told = f"no run closed in this window; the last one did on {minute(last)} UTC"
+    return f"{told}\n{following}"
 
 
 def told(limit: Kept) -> str:
