@@ -1,21 +1,25 @@
 """Pictures of the report, to be looked at: python tests/report/pictures.py FOLDER [PAGE.html]
 
 On a phone and a desk, light and dark, folded and with the first runs unfolded. Without a page it is
-the made-up past of ``report_scene``.
+the shipped past of 200 runs (``past_scene``), as it was seen when it ended.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from browser import Browser, browser
+from lifeos.cli.here import look_at
+from lifeos.cli.reported import source_of
 from lifeos.core.report.tell import report
 from lifeos.report.html import page
-from report_scene import source
+from lifeos.store.repo import Repo
+from past_scene import past
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 TALLEST = 6000  # pixels of one picture
@@ -52,6 +56,14 @@ def take_for_docs(chromium: Browser, address: str, folder: Path) -> None:
     (folder / "report-phone.png").write_bytes(shown.picture())
 
 
+def shop() -> str:
+    """The page of the shipped past, as it would have been written in its last minute."""
+    with tempfile.TemporaryDirectory() as place:
+        with Repo.open(past(Path(place)).folder) as repo:
+            then = source_of(look_at(repo), "lifeos/ledger", "", 50)
+        return page(report(replace(then, project="shop", past=False)))
+
+
 def main() -> int:
     """Take them."""
     folder = Path(sys.argv[1])
@@ -60,7 +72,7 @@ def main() -> int:
         target = Path(sys.argv[2]).resolve()
     else:
         target = (folder / "report.html").resolve()
-        target.write_text(page(report(source(120))), encoding="utf-8")
+        target.write_text(shop(), encoding="utf-8")
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         browser(Path(profile)) as chromium,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _MOST_CARDS = 6
+_ID = re.compile(r"\b([A-Z]{1,8}-[0-9a-z]{6,8})\b")
 _COLUMNS = {
     Column.WAITS: ("Waits", "for other tasks, or for a person"),
     Column.READY: ("Ready", "a tick may begin it"),
@@ -84,6 +86,7 @@ def _environment() -> Environment:
         "dollars": dollars,
         "glued": words.glued,
         "hour": words.hour,
+        "ids": _ids,
         "iso": words.iso,
         "moment": words.moment,
         "percent": words.percent,
@@ -91,6 +94,14 @@ def _environment() -> Environment:
         "took": lambda seconds: words.glued(words.took(seconds)),
     }
     return environment
+
+
+def _ids(text: str) -> Markup:
+    """A text whose ids are never cut in two at the end of a line: people copy them."""
+    from markupsafe import Markup, escape
+
+    # Escaped before anything is put around what is found in it.
+    return Markup(_ID.sub(r'<span class="whole">\1</span>', str(escape(text))))  # noqa: S704
 
 
 class _Pictures:

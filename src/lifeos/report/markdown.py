@@ -39,8 +39,11 @@ def _fitted(tokens: Sequence[Token]) -> Iterator[Token]:
             token.tag = f"h{min(6, int(token.tag[1]) + _DOWN)}"
         if token.type == "thead_open" and _is_empty(tokens[i:]):
             skipping = True
-        if token.type == "fence":
-            token.info = ""  # a class of its own is no business of a page without highlighting
+        if token.type in ("fence", "code_block"):
+            token.type = "code_block"  # without a language's class, and with attributes of its own
+            token.attrSet(
+                "tabindex", "0"
+            )  # a line that is too long is scrolled by the keyboard too
         if token.type == "table_open":
             box = Token("html_block", "", 0)
             box.content = '<div class="scroll" role="group" aria-label="table" tabindex="0">\n'
