@@ -80,8 +80,8 @@ def test_a_verdict_without_the_council_that_had_to_sit_is_refused(tmp_path: Path
 
     forged(seats=[])
     handed.refused("not the one that had to sit")
-    forged(verdict="reject")
-    handed.refused("the review says reject")
+    forged(seats=honest["seats"] * 2)
+    handed.refused("a seat twice")
     forged(mode="M0")
     handed.refused("not the one that had to sit")
     handed.artifact("review.json", b"{}")
@@ -89,3 +89,49 @@ def test_a_verdict_without_the_council_that_had_to_sit_is_refused(tmp_path: Path
     forged()
     assert sha256((bundle / "review.json").read_bytes()) == handed.index["files"]["review.json"]
     assert handed.taken().facts is not None
+
+
+def test_what_the_seats_answered_is_weighed_anew(tmp_path: Path) -> None:
+    """The verdict follows from the answers: one that is passed over, or not there, is found out."""
+    with ScriptedModel(Team(HELLO_THEN_DONE)) as model:
+        project = trusted(tmp_path, model)
+        (claim,) = claimed(project)
+        _, bundle, report = by_agent(project, claim, tmp_path / "design")
+        assert collected(project, bundle, report) == (1, [])
+        (claim,) = claimed(project)
+        side, bundle, report = by_agent(project, claim, tmp_path / "review")
+    handed = Handed(project, side, bundle, report, claim)
+    review = (bundle / "review.json").read_bytes()
+    honest = json.loads(review)
+    name = f"seat-{honest['seats'][0]['seat']}.json"
+    paper = (bundle / name).read_bytes()
+
+    def answered(**said: object) -> None:
+        value = json.loads(paper)
+        value["reply"] |= said
+        handed.artifact(name, json.dumps(value).encode())
+
+    reference = json.loads(paper)["reply"]["evidence"][0]
+    against = {
+        "severity": "P0",
+        "category": "correctness",
+        "claim": "It is wrong.",
+        "reference": reference,
+    }
+    answered(verdict="reject", findings=[against])
+    handed.refused("the review says reject")
+    answered(evidence=[{**reference, "quote": "nothing of the kind stands there"}])
+    handed.refused("does not fit")
+    handed.artifact(name, b"{}")
+    handed.refused("is missing, or is not the paper")
+    handed.artifact(name, json.dumps({**json.loads(paper), "reply": None}).encode())
+    handed.refused("has no answer of that seat")
+    handed.artifact(name, paper)
+    lies = {"note": "All is well.", "rule": "none", "findings": [], "settled": [], "shadow": []}
+    handed.artifact("review.json", json.dumps({**honest, **lies, "verdict": "reject"}).encode())
+    record = handed.taken()
+    assert record.facts is not None
+    assert record.facts.outcome == "accept"
+    tip = project.git("ls-tree", "-r", "--name-only", project.tip()).split("\n")
+    (path,) = [one for one in tip if one.endswith(f"{record.n}/review.json")]
+    assert json.loads(project.git("show", f"{project.tip()}:{path}")) == honest

@@ -200,7 +200,7 @@ def _review(ctx: Context, site: Site, job: Job, bundle: Bundle) -> Result:
     else:
         from lifeos.tick.ci_review import council_of
 
-        review = council_of(job, bundle, floor)
+        review = council_of(site, job, bundle, floor)
     if review.verdict is not told.outcome:
         raise RefusedError(f"it says {told.outcome}, and the review says {review.verdict}")
     result = reviewed(review)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from lifeos.agents import program_of
 from lifeos.agents.program import version_of
@@ -36,6 +37,32 @@ MOST_READ = 4 * 1024 * 1024
 """Bytes of one file that a reference may point into; of a larger one nothing is looked up."""
 
 
+@dataclass(frozen=True)
+class Laid:
+    """What is laid before every seat, and what its answer is held against: it follows from the run.
+
+    ``tree`` is what is under review, ``texts`` what is given to read, by the names that references
+    use; ``lookup`` reads a file of that tree, ``nonce`` has to be in each answer.
+    """
+
+    tree: str
+    texts: Mapping[str, str]
+    nonce: str
+    lookup: Callable[[str], bytes | None]
+
+
+def laid_before(site: Site, job: Job) -> Laid:
+    """What the council of this attempt is given. The same wherever it is asked."""
+    tree = job.run.work if job.claim.stage is Stage.BUILD_REVIEW else base_tree(site, job)
+    texts = _texts(site, job, tree)
+    return Laid(
+        tree=tree,
+        texts=texts,
+        nonce=seat_nonce(job.claim.nonce, sha256("\0".join((tree, *texts.values())))),
+        lookup=lambda path: _file_at(site, tree, path),
+    )
+
+
 def by_council(
     site: Site,
     job: Job,
@@ -45,18 +72,17 @@ def by_council(
 ) -> Result:
     """Hold the council on what the run made last. ``floor`` is the review by rule of the same."""
     meter = meter_of(site, job)
-    tree = job.run.work if job.claim.stage is Stage.BUILD_REVIEW else base_tree(site, job)
-    texts = _texts(site, job, tree)
+    laid = laid_before(site, job)
     means = _means(site, job, meter)
-    with work_folder(site, job, tree) as folder:
+    with work_folder(site, job, laid.tree) as folder:
         matter = Matter(
             stage=job.claim.stage,
             title=job.run.title,
             hearing=hearing_of(job, floor, checks, acceptance),
-            texts=texts,
+            texts=laid.texts,
             folder=folder,
-            nonce=seat_nonce(job.claim.nonce, sha256("\0".join((tree, *texts.values())))),
-            lookup=lambda path: _file_at(site, tree, path),
+            nonce=laid.nonce,
+            lookup=laid.lookup,
             # Of the base: what is under review does not speak to its reviewers.
             instructions=instructions_of(site, base_tree(site, job)),
         )
