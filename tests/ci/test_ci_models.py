@@ -11,6 +11,7 @@ from ci_scene import Handed, carried_out, claimed, clone_of, collected, reported
 from command_line import Project
 from lifeos.core.canonical import sha256
 from lifeos.core.ciformat import ClaimFile
+from lifeos.core.leaks import redact
 from lifeos.core.records import Finished
 from lifeos.model import Stage
 from scripted_model import ScriptedModel, steps
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.sandbox
 
 assert STAND_IN.exists()
 HELLO_THEN_DONE = steps(HELLO, DONE)
+SECRET_LINE = f"key = 'AKIA{'QZ7RB2MX' * 2}'"
 
 
 def trusted(tmp_path: Path, model: ScriptedModel) -> Project:
@@ -95,6 +97,7 @@ def test_what_the_seats_answered_is_weighed_anew(tmp_path: Path) -> None:
     """The verdict follows from the answers: one that is passed over, or not there, is found out."""
     with ScriptedModel(Team(HELLO_THEN_DONE)) as model:
         project = trusted(tmp_path, model)
+        project.commit({"src/old.txt": f"{SECRET_LINE}\n"})
         (claim,) = claimed(project)
         _, bundle, report = by_agent(project, claim, tmp_path / "design")
         assert collected(project, bundle, report) == (1, [])
@@ -126,7 +129,8 @@ def test_what_the_seats_answered_is_weighed_anew(tmp_path: Path) -> None:
     handed.refused("is missing, or is not the paper")
     handed.artifact(name, json.dumps({**json.loads(paper), "reply": None}).encode())
     handed.refused("has no answer of that seat")
-    handed.artifact(name, paper)
+    # A secret is blacked out on the attempt's side: the place is found all the same.
+    answered(evidence=[{"path": "src/old.txt", "line": 1, "quote": redact(SECRET_LINE)}])
     lies = {"note": "All is well.", "rule": "none", "findings": [], "settled": [], "shadow": []}
     handed.artifact("review.json", json.dumps({**honest, **lies, "verdict": "reject"}).encode())
     record = handed.taken()
