@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import time
@@ -181,6 +182,14 @@ def test_sent_back_and_asked_again(gap: Gap) -> None:
     a.cli("import", str(gap.answered()))
     a.cli("tick")
     assert a.at_main("docs/guide.md") == "hello"
+
+
+def test_a_pipe_is_not_replaced_by_a_file(gap: Gap) -> None:
+    """Nor a device: what is no plain file belongs to others too."""
+    pipe = gap.a.folder / "pipe"
+    os.mkfifo(pipe)
+    assert "is no plain file" in gap.a.cli("export", str(pipe), code=2).err
+    assert pipe.is_fifo()
 
 
 def test_nothing_to_carry(gap: Gap) -> None:

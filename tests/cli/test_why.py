@@ -111,6 +111,8 @@ def test_every_line_that_was_landed_is_traced_to_its_run_and_attempt(scene: Proj
         data = why(scene, path)
         told = dict(lines_of(data))
         assert data["lines"] == (0 if text == [""] else len(text)), path
+        if path == "docs/raw.bin":
+            assert "binary: its lines cannot be told apart" in scene.cli("why", path).out
         if path in ("docs/empty.md", "docs/raw.bin", "docs/link"):
             assert {one["origin"]["run"] for one in data["ranges"]} == {runs["LO-first0"]}
             continue
@@ -282,7 +284,10 @@ def test_from_a_folder_below(scene: Project) -> None:
         (".", "has no file"),
         ("../x", "has no file"),
         ("nope:1", "has no file 'nope'"),
-        ("docs/manual.md:x", "has no file"),
+        ("docs/manual.md:x", "'x' names no line of docs/manual.md"),
+        ("docs/manual.md:-1", "'-1' names no line of docs/manual.md"),
+        ("docs/manual.md:2-", "'2-' names no line of docs/manual.md"),
+        (":x", "has no file"),
         ("", "has no file"),
     ],
 )

@@ -136,6 +136,7 @@ def test_markdown_goes_to_standard_output_or_to_a_file(repo: Project) -> None:
     [
         (("--at", "rubbish"), "neither a commit here nor a time"),
         (("--since", "rubbish"), "is no time"),
+        (("--since", "2999-01-01"), "is later than what the report is about"),
         (("--runs", "-1"), "--runs"),
         (("-o", "no/such/folder/x.html"), "name another file with -o"),
         (("-o", ""), ""),
@@ -156,6 +157,25 @@ def test_a_page_that_was_written_before_is_replaced_as_a_whole(repo: Project) ->
     target.unlink()
     assert not list(repo.folder.glob("*.new"))
     assert not list(repo.folder.glob(".*.new"))
+
+
+def test_what_is_no_plain_file_is_written_into_and_stays_what_it_is(repo: Project) -> None:
+    """A device or a pipe belongs to others too; a link leads to the file that is replaced."""
+    pipe = repo.folder / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        try:
+            repo.cli("report", "-o", str(pipe))
+            assert pipe.is_fifo()
+            assert reader.communicate(timeout=60)[0].endswith(b"</html>\n")
+        finally:
+            reader.kill()
+    file, link = repo.folder / "page.html", repo.folder / "link.html"
+    file.write_text("old")
+    link.symlink_to(file.name)
+    repo.cli("report", "-o", str(link))
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8").endswith("</html>\n")
 
 
 def test_so_many_runs_are_told_as_are_asked_for(landed: Project) -> None:

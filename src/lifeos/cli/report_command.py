@@ -90,11 +90,19 @@ def _target(repo: Repo, output: str, *, md: bool) -> Path | None:
 
 
 def _write(target: Path, text: str) -> None:
-    """Write it in full or not at all: what a browser has open must not be half a page."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    """Write it in full or not at all: what a browser has open must not be half a page.
+
+    A link is followed. What is no plain file (a device, a pipe) is written into: to put a file in
+    its place would take it away from everybody.
+    """
+    place = Path(os.path.realpath(target))
+    fresh = place.with_name(f".{place.name}.{os.getpid()}.new")
     try:
+        if place.exists() and not place.is_file():
+            place.write_text(text, encoding="utf-8", errors="replace")
+            return
         fresh.write_text(text, encoding="utf-8", errors="replace")
-        fresh.replace(target)
+        fresh.replace(place)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise UsageError(

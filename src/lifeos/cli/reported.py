@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lifeos.cli.tasks import context_of, judged, tasks_on_main
+from lifeos.errors import UsageError
 
 if TYPE_CHECKING:
     from lifeos.cli.here import Here
@@ -28,7 +29,6 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
     from lifeos.core.report.tell import Source as SourceClass
     from lifeos.core.report.tell import shown
     from lifeos.core.state import Snapshot
-    from lifeos.core.when import when
     from lifeos.tick.chronicle import chronicle_at
 
     here = then_of(here, at) if at else here
@@ -49,7 +49,7 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
         now=now,
         past=past,
         stopped=bool(stops(here)),
-        since=when(since, now) if since else None,
+        since=_since(since, now) if since else None,
         runs=runs,
         packets=_packets(ledger, told) if ledger else {},
         pending=_pending(ledger) if ledger else {},
@@ -58,6 +58,18 @@ def source_of(here: Here, at: str, since: str, runs: int) -> Source:
         cut_off=frozenset(run.id for run in snapshot.runs.values() if not past and cut_off(run)),
         secrets=values_of(os.environ),
     )
+
+
+def _since(text: str, now: int) -> int:
+    from lifeos.core.when import minute, when
+
+    since = when(text, now)
+    if since > now:
+        raise UsageError(
+            f"--since {text[:80]} is later than what the report is about: {minute(now)} UTC",
+            "name an earlier time, such as 30d",
+        )
+    return since
 
 
 def _project(here: Here) -> str:

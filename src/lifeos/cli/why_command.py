@@ -197,11 +197,20 @@ def _asked(here: Here, tree: str, what: str, start: Path) -> tuple[Asked, Leaf]:
             first = int(match[2])
             return Asked(found.path, (first, int(match[3] or first))), found
     if found is None:
-        name = match[1] if match else what
-        raise UsageError(
-            f"{branch} has no file {name[:200]!r}", f"git ls-tree -r --name-only {branch}"
-        )
+        raise _not_there(repo, branch, tree, match[1] if match else what, start)
     return Asked(found.path), found
+
+
+def _not_there(repo: Repo, branch: str, tree: str, name: str, start: Path) -> UsageError:
+    """No such file; or there is one, and what stands behind its colon names no line."""
+    file, colon, line = name.rpartition(":")
+    if colon and file and _leaf(repo, tree, file, start) is not None:
+        return UsageError(
+            f"{line[:80]!r} names no line of {file}", f"lifeos why {file}:LINE, or {file}:FROM-TO"
+        )
+    return UsageError(
+        f"{branch} has no file {name[:200]!r}", f"git ls-tree -r --name-only {branch}"
+    )
 
 
 def _leaf(repo: Repo, tree: str, name: str, start: Path) -> Leaf | None:

@@ -61,6 +61,8 @@ def _text(data: WhyData, one: WhyRange) -> Iterator[str]:
         yield f"       ... up to line {one.last}"
     if not shown and one.first:
         yield f"lines {one.first}-{one.last}"
+    if not one.first and data.lines:
+        yield "binary: its lines cannot be told apart, so this is about the file as it is"
 
 
 def _hops(file: str, one: WhyRange, runs: dict[str, WhyRun]) -> Iterator[str]:

@@ -89,6 +89,8 @@ def _beside(file: Path) -> Path:
         raise UsageError(f"{folder} is not a folder", "make it, or name another place")
     if file.is_dir():
         raise UsageError(f"{file} is a folder", "name a file in it")
+    if file.exists() and not file.is_file():  # a device, a pipe: others need it as it is
+        raise UsageError(f"{file} is no plain file", "name a file")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"{folder} cannot be written", "name another place")
     return folder / f".{file.name}.{secrets.token_hex(4)}"
