@@ -20,7 +20,7 @@ from lifeos.store.history import ledger_commits
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import LIFEOS, MissingObject
 from lifeos.tick.landings import Landed, Landings, TakenBack
-from lifeos.tick.past import about_run
+from lifeos.tick.past import by_run
 
 _DEEPEST = 8
 """Reverts of reverts that are followed back for one line."""
@@ -247,10 +247,10 @@ class Tracer:
         words += [f'"item":"{item}"' for item in items]
         entries = entries_with(self._repo, self._ledger.tip, words)
         told = chronicle_of((entry.commit, entry.record) for entry in entries)
+        parts = by_run(entries)
         for past in told.runs:
             if past.id in lacking:
-                story = RunStory(about_run(entries, past.id), past, told.adopted)
-                self._stories[past.id] = story
+                self._stories[past.id] = RunStory(parts.get(past.id, ()), past, told.adopted)
 
 
 def _built(run: RunPast) -> tuple[tuple[int, str, str], ...]:

@@ -37,16 +37,22 @@ def entries_of_run(ledger: Ledger, run: Run) -> tuple[Entry, ...]:
 
 def about_run(entries: Iterable[Entry], run: str) -> tuple[Entry, ...]:
     """Of some transitions, those about one run."""
-    found, items = [], set()
+    return by_run(entries).get(run, ())
+
+
+def by_run(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    """Some transitions by the run that each is about, or whose item it is about."""
+    found: dict[str, list[Entry]] = {}
+    owners: dict[str, str] = {}
     for entry in entries:
         record = entry.record
-        if getattr(record, "run", None) == run:
-            found.append(entry)
-            if record.kind == "held":
-                items.add(record.item)
-        elif getattr(record, "item", "") in items:
-            found.append(entry)
-    return tuple(found)
+        run = getattr(record, "run", None) or owners.get(getattr(record, "item", ""))
+        if run is None:
+            continue
+        found.setdefault(run, []).append(entry)
+        if record.kind == "held":
+            owners[record.item] = run
+    return {run: tuple(each) for run, each in found.items()}
 
 
 def artifacts_of(repo: Repo, tree: str, run: str) -> dict[str, bytes]:
