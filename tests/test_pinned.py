@@ -96,6 +96,27 @@ def test_a_pinned_setting_in_the_same_commit_is_asked_about(scene: Project) -> N
     assert rules == {"autonomy:supervised", "governance:open_runs"}
 
 
+def test_what_is_asked_anew_under_other_rules_says_whose_rule_it_is(scene: Project) -> None:
+    """The new rules would not ask: the question stays, and says that its rule is one of before."""
+    words = "It is of the rules before"
+    asked = scene.item()
+    assert words not in scene.cli("queue", "show", asked.id).out
+    scene.commit(scene.edit("policies/loop.yaml", "autonomy: supervised", "autonomy: full"))
+    scene.cli("tick")
+    (rules,) = (i for i in scene.snapshot().items.values() if i.kind is ItemKind.GOVERNANCE)
+    scene.cli("approve", rules.id)
+    scene.cli("tick")
+    anew = scene.item()
+    assert (anew.kind, anew.rule) == (ItemKind.STAGE_REVIEW, asked.rule)
+    assert anew.id != asked.id
+    text = scene.cli("queue", "show", anew.id).out
+    assert f"Asked by the rule `{asked.rule}`. {words}" in text
+    scene.cli("approve", anew.id)
+    scene.cli("tick")
+    assert scene.at_main("docs/guide.md") == "hello"
+    scene.cli("verify")
+
+
 def test_whom_to_tell_is_always_what_the_rules_say_now(scene: Project) -> None:
     """A change of `notify` alone is adopted at once, counts at once, and disturbs no open run."""
     asked, run = scene.item(), scene.run()

@@ -215,6 +215,16 @@ def landing_checkpoint(run: Run, loop: Loop) -> str:
             return ""
 
 
+def asks_by(loop: Loop, run: Run, rule: str) -> bool:
+    """Whether a checkpoint of this name, at the stage of the run, is one that these rules want.
+
+    One that was asked anew when other rules came keeps the name of what asked at first.
+    """
+    if run.stage is Stage.CLOSE:
+        return rule == landing_checkpoint(run, loop)
+    return rule in {f"checkpoint:{one.name}" for one in loop.checkpoints}
+
+
 def _escalation(case: Case, rule: str, question: str) -> Judgement:
     kind, on_approve = ItemKind.ESCALATION, OnApprove.AGAIN
     if case.failure in _BREACHES:

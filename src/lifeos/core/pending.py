@@ -62,6 +62,7 @@ class PendingFacts:
     lines: int = 0
     by_pull: bool = False  # answered by a pull request alone
     again: bool = False  # an approval allows one more attempt, not the work as it is
+    of_before: bool = False  # what asks is no rule of the set that the run is under now
 
 
 def pending_text(held: Held, facts: PendingFacts) -> bytes:
@@ -70,7 +71,7 @@ def pending_text(held: Held, facts: PendingFacts) -> bytes:
     parts = [
         _front_matter(held, facts),
         f"# {held.item}{about}",
-        _asked(held),
+        _asked(held, of_before=facts.of_before),
         _at_a_glance(facts),
         _answers(held, again=facts.again),
         *(_section(_prose(title), for_markdown(_cut(text))) for title, text in facts.details),
@@ -104,9 +105,12 @@ def _front_matter(held: Held, facts: PendingFacts) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def _asked(held: Held) -> str:
+def _asked(held: Held, *, of_before: bool) -> str:
     question = _prose(held.question, 300)
-    return f"**{question}**\n\nAsked by the rule {code_span(held.rule)}."
+    since = ""
+    if of_before:
+        since = " It is of the rules before: what they had asked is asked anew under those of now."
+    return f"**{question}**\n\nAsked by the rule {code_span(held.rule)}.{since}"
 
 
 def _at_a_glance(facts: PendingFacts) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lifeos.core.clean import one_line
+from lifeos.core.judge import asks_by
 from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_text
 from lifeos.core.records import Held
 from lifeos.core.review import Review
@@ -58,8 +59,15 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         lines=run.lines if stat else 0,
         by_pull=by_pull,
         again=_again(run),
+        of_before=_of_before(ctx, held, run),
     )
     return pending_text(held, facts)
+
+
+def _of_before(ctx: Context, held: Held, run: Run) -> bool:
+    """Whether a checkpoint is one of rules that the run was under before."""
+    loop = ctx.governance(run.governance).loop
+    return held.item_kind is ItemKind.STAGE_REVIEW and not asks_by(loop, run, held.rule)
 
 
 def _on_main(ctx: Context, held: Held, *, by_pull: bool) -> PendingFacts:
