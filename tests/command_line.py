@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,7 @@ class Project(Scene):
 
 
 _MADE: dict[str, Project] = {}
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def project(
@@ -82,12 +84,19 @@ def project(
 ) -> Project:
     """A copy of the project of this name in ``folder / "repo"``; made when first asked for."""
     if name not in _MADE:
-        # A place that outlives the test: the folder above the tests' own temporary ones.
-        place = folder.parent / f"template-{name}-{os.getpid()}"
-        _MADE[name] = make(place)
+        # In a place of this process: what is below a test's own folder may go when it has passed.
+        place = tempfile.TemporaryDirectory(prefix=f"lifeos-{name}-")
+        _KEPT.append(place)
+        _MADE[name] = make(Path(place.name) / "template")
     made = _MADE[name]
     copied = made.copy(folder / "repo")
     return Project(copied.folder, copied.now, copied.nonces)
+
+
+def made_beside(name: str, what: str) -> Path:
+    """What was made together with the project of this name, in a folder next to it."""
+    made = _MADE[name].folder
+    return made.with_name(f"{made.name}-{what}")
 
 
 def fresh(folder: Path) -> Project:
@@ -104,4 +113,4 @@ def asking(folder: Path) -> Project:
     return scene
 
 
-__all__ = ["BOB", "TASK", "Project", "Said", "asking", "fresh", "project"]
+__all__ = ["BOB", "TASK", "Project", "Said", "asking", "fresh", "made_beside", "project"]

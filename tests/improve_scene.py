@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from command_line import Project
+from command_line import Project, project
 from conftest import EMAIL
 from lifeos.core.improve.proposal import Proposal
 from lifeos.core.records import AnyRecord, Closed, Held, Noted, Opened, Resolved, Topic
@@ -28,6 +28,9 @@ from loop_scene import Settings, begin_scene
 RULE = "checkpoint:docs"
 DOCS = {"name": "docs", "stage": "build_review", "paths": ["docs/**"]}
 STAMP = f"rubber_stamp:{RULE}"
+LOW = "    risk: medium"
+"""The line that the proposal about the checkpoint adds."""
+APPROVE, REVISE, REJECT = Decision
 BUDGET = "budget:tokens_per_run"
 HIT = "hit_budget:tokens_per_run"
 LOOP = "policies/loop.yaml"
@@ -164,6 +167,59 @@ def improving(
     files: dict[str, str | bytes] = {} if settings else {LOOP: COMMENTED}
     scene = begin_scene(folder, settings or {}, files=files, backlog=backlog)
     now = int(time.time()) - 40_000
-    project = Improving(folder, now, scene.nonces)
-    project.tick()
-    return project
+    made = Improving(folder, now, scene.nonces)
+    made.tick()
+    return made
+
+
+# --- made once for each process ------------------------------------------------------------------
+
+
+def stamped(folder: Path) -> Improving:
+    """Ten questions by the checkpoint, each approved within a second."""
+    scene = improving(folder)
+    scene.past(10, RULE)
+    return scene
+
+
+def asked(folder: Path) -> Improving:
+    """It is proposed to let low risks pass, and the CEO is asked."""
+    scene = stamped(folder)
+    scene.cli("improve")
+    return scene
+
+
+def landed(folder: Path) -> Improving:
+    """That was approved, landed, and is being measured."""
+    scene = asked(folder)
+    answer(scene, cli=True)
+    return scene
+
+
+def measured(folder: Path) -> Improving:
+    """Its window is over, and it held."""
+    scene = landed(folder)
+    scene.past(20)
+    scene.tick()
+    return scene
+
+
+def answer(
+    scene: Improving, decision: Decision = APPROVE, comment: str = "", *, cli: bool = False
+) -> Item:
+    """The person answers the only proposal, and a tick takes it; ``cli``: by the commands."""
+    (item,) = scene.proposals
+    if cli:
+        scene.cli(decision.value, item.id, *(["-m", comment] if comment else []))
+        scene.cli("tick")
+        return item
+    scene.commit(scene.answer(decision, comment, item))
+    scene.tick()
+    return item
+
+
+def start(tmp_path: Path, made: str) -> Improving:
+    """A copy of one of the scenes above."""
+    make = {"stamped": stamped, "asked": asked, "landed": landed, "measured": measured}[made]
+    copied = project(tmp_path, f"improve-{made}", make)
+    return Improving(copied.folder, copied.now, copied.nonces)

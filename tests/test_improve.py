@@ -12,60 +12,28 @@ import pytest
 
 from command_line import BOB, project
 from conftest import EMAIL
-from improve_scene import BUDGET, DOCS, HIT, LOOP, RULE, STAMP, Improving, improving
+from improve_scene import (
+    BUDGET,
+    DOCS,
+    HIT,
+    LOOP,
+    LOW,
+    REJECT,
+    REVISE,
+    RULE,
+    STAMP,
+    Improving,
+    answer,
+    improving,
+    start,
+)
 from lifeos.core.answers import answer_path, answer_text
 from lifeos.core.improve.proposal import WEAKENS
 from lifeos.core.records import Held, Noted, Topic
 from lifeos.core.state import Item
 from lifeos.model import Decision, ItemKind
+from lifeos.tick.audit import Area
 from lifeos.tick.context import Limits
-
-APPROVE, REVISE, REJECT = Decision
-LOW = "    risk: medium"
-"""The line that the proposal about the checkpoint adds."""
-
-
-def _stamped(folder: Path) -> Improving:
-    """Ten questions by the checkpoint, each approved within a second."""
-    scene = improving(folder)
-    scene.past(10, RULE)
-    return scene
-
-
-def _asked(folder: Path) -> Improving:
-    """It is proposed to let low risks pass, and the CEO is asked."""
-    scene = _stamped(folder)
-    scene.cli("improve")
-    return scene
-
-
-def _landed(folder: Path) -> Improving:
-    """That was approved, landed, and is being measured."""
-    scene = _asked(folder)
-    answer(scene, cli=True)
-    return scene
-
-
-def answer(
-    scene: Improving, decision: Decision = APPROVE, comment: str = "", *, cli: bool = False
-) -> Item:
-    """The person answers the only proposal, and a tick takes it; ``cli``: by the commands."""
-    (item,) = scene.proposals
-    if cli:
-        scene.cli(decision.value, item.id, *(["-m", comment] if comment else []))
-        scene.cli("tick")
-        return item
-    scene.commit(scene.answer(decision, comment, item))
-    scene.tick()
-    return item
-
-
-def start(tmp_path: Path, made: str) -> Improving:
-    """A copy of one of the scenes above."""
-    make = {"stamped": _stamped, "asked": _asked, "landed": _landed}[made]
-    copied = project(tmp_path, f"improve-{made}", make)
-    return Improving(copied.folder, copied.now, copied.nonces)
-
 
 # --- proposing --------------------------------------------------------------------------------
 
@@ -574,7 +542,8 @@ def test_what_a_run_left_comes_into_the_backlog(tmp_path: Path) -> None:
     assert "src/hook.py: TODO: retry on 5xx." in backlog
     assert scene.snapshot().governance == rules
     said = scene.cli("verify", "--json").data
-    assert (said["good"], said["proposals"]) == (True, 3)
+    looked_at = {area["area"]: area["checked"] for area in said["areas"]}
+    assert (said["good"], looked_at[Area.PROPOSALS]) == (True, 3)
 
 
 def test_a_backlog_that_has_moved_on_takes_the_same_entry(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import TASK, Project, project
+from command_line import TASK, Project, made_beside, project
 from conftest import EMAIL, NAME, Git, require
 from lifeos.core.answers import answer_path
 from lifeos.errors import NotAuthorised, UsageError
@@ -111,12 +111,11 @@ def gap(tmp_path: Path) -> Gap:
     """Both machines; the question is on the stick."""
     require("ssh-keygen", shutil.which("ssh-keygen") is not None, "apt-get install openssh-client")
     scene = project(tmp_path, "airgap", parted)
-    (own,) = tmp_path.parent.glob("template-airgap-*-keys")
-    (beside,) = tmp_path.parent.glob("template-airgap-*-beside")
-    shutil.copytree(beside / "b", tmp_path / "b", symlinks=True)
-    shutil.copy(beside / "state.bundle", tmp_path)
+    other = made_beside("airgap", "beside")
+    shutil.copytree(other / "b", tmp_path / "b", symlinks=True)
+    shutil.copy(other / "state.bundle", tmp_path)
     subprocess.run(["git", "status"], cwd=tmp_path / "b", check=True, capture_output=True)
-    return Gap(tmp_path, scene, own / "key")
+    return Gap(tmp_path, scene, made_beside("airgap", "keys") / "key")
 
 
 # --- the whole way ------------------------------------------------------------------------------
