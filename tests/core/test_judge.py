@@ -518,7 +518,10 @@ def test_trivial_rework_goes_straight_to_the_build() -> None:
     assert (judgement.to, judgement.rule) == (Stage.BUILD, "bypass")
     more = (*trivial["causes"], FailureClass.TEST_FAILURE)
     assert verdict_on(facts(Verdict.REVISE, causes=more), review).to is Stage.PLAN
-    assert verdict_on(facts(Verdict.REVISE, protected=True, **trivial), review).to is Stage.PLAN
+    for path in (".github/CODEOWNERS", ".GitHub/codeowners", "policies/loop.yaml"):
+        # Only a patch that a person accepted has such a path; the run knows it from its build.
+        protected = {"paths": (path,)}
+        assert verdict_on(facts(Verdict.REVISE, **trivial), review, protected).to is Stage.PLAN
     assert verdict_on(facts(Verdict.REVISE), review).to is Stage.PLAN
 
 

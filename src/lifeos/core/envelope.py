@@ -225,6 +225,12 @@ class _Rules:
             yield Breach(BreachKind.OUTSIDE, path, "is outside the task's scope")
 
 
+def touches_protected(paths: Iterable[str], envelope: Envelope) -> bool:
+    """Whether one of the paths is protected: only work that a person accepted has such a path."""
+    protected = _folded((*GOVERNED, *envelope.protect))
+    return any(globs.any_match(protected, fold(path)) for path in paths)
+
+
 def _folded(patterns: Iterable[str]) -> tuple[str, ...]:
     """The globs in folded form; with a whole folder goes its name (a file or link in its place
     hides it).

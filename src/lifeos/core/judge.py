@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lifeos.core.envelope import touches_protected
 from lifeos.core.globs import any_match, may_overlap
 from lifeos.core.policy import Autonomy, CheckpointRule, Governance, Loop, Route
 from lifeos.core.records import AttemptFacts, outcome_class
@@ -50,8 +51,13 @@ class Case(Frozen):
     run: Run
     stage: Stage
     facts: AttemptFacts
-    loop: Loop
+    rules: Governance
     now: int
+
+    @property
+    def loop(self) -> Loop:
+        """The settings of the loop."""
+        return self.rules.loop
 
     @property
     def failure(self) -> FailureClass | None:
@@ -69,7 +75,7 @@ def judge(
     run: Run, stage: Stage, facts: AttemptFacts, governance: Governance, now: int
 ) -> Judgement:
     """The decision after one attempt. Pure: the same values give the same judgement."""
-    case = Case(run=run, stage=stage, facts=facts, loop=governance.loop, now=now)
+    case = Case(run=run, stage=stage, facts=facts, rules=governance, now=now)
     return _first(_RULES, case)
 
 
@@ -354,7 +360,7 @@ def _rework(case: Case) -> tuple[str, Stage]:
         and failure is not FailureClass.CONFLICT  # only a new plan begins on the new main
         and run.lines <= bypass.lines
         and len(run.paths) <= bypass.files
-        and not case.facts.protected
+        and not touches_protected(run.paths, case.rules.envelope)
     )
     return ("bypass", Stage.BUILD) if trivial else ("retries_left", Stage.PLAN)
 

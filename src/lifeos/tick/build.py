@@ -14,8 +14,15 @@ from lifeos.core.canonical import digest_of, sha256
 from lifeos.core.checkreport import CheckReport, CheckStatus
 from lifeos.core.commandlines import foreign_commands
 from lifeos.core.council import AurType, seats
-from lifeos.core.envelope import Breach, BreachKind, Budget, failure_class, item_kind, judge
-from lifeos.core.globs import any_match
+from lifeos.core.envelope import (
+    Breach,
+    BreachKind,
+    Budget,
+    failure_class,
+    item_kind,
+    judge,
+    touches_protected,
+)
 from lifeos.core.guardrails import changed_test_files, weakened
 from lifeos.core.offending import with_lines
 from lifeos.core.records import AttemptFacts, BreachFact
@@ -293,17 +300,9 @@ def _checked(
         result = failed(failure, message, **{**facts, "causes": report.failure_classes})
         feedback = feedback_text(evidence, message).encode()
         return Result(result.facts, {**artifacts, **result.artifacts, "feedback.md": feedback})
-    facts["protected"] = touches_protected(job, known)
     ok = AttemptFacts.model_validate({**facts, "outcome": Success.OK})
-    return Result(ok, artifacts)
-
-
-def touches_protected(job: Job, known: Mapping[str, object]) -> bool:
-    """Whether the work touches a protected path (only an accepted patch can)."""
-    paths = known["paths"]
-    assert isinstance(paths, tuple)  # noqa: S101  (it was made a tuple above)
-    protect = job.governance.envelope.protect
-    return any(any_match(protect, path, folded=True) for path in paths)
+    protected = touches_protected(ok.paths, job.governance.envelope)
+    return Result(ok.model_copy(update={"protected": protected}), artifacts)
 
 
 def gather_evidence(
