@@ -711,6 +711,7 @@ PROMPTS = "test_settings_agents.py::test_a_prompt_of_the_repository_is_what_the_
 CLASSES = "core/test_council.py::test_the_rules_of_the_council_file_are_what_classifies"
 
 ELSEWHERE: Mapping[str, str] = {
+    "loop.improve.worded": "test_improve_wording.py::test_by_default_no_agent_is_asked",
     **{
         f"{file}.version": "core/test_policy.py::test_only_format_1_is_read"
         for file in ("loop", "council", "envelope", "approvals", "config")

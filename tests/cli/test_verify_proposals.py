@@ -13,8 +13,11 @@ import pytest
 
 from conftest import EMAIL
 from improve_scene import LOOP, Improving, start
-from lifeos.core.improve.proposal import WEAKENS, Proposal
-from lifeos.model import Decision
+from lifeos.core.improve.proposal import WEAKENS, NewPrompt, Proposal, Worded
+from lifeos.core.improve.wording import Paper, with_words
+from lifeos.core.receipt import AgentFacts
+from lifeos.core.replies.wording import WordingReply
+from lifeos.model import Decision, Usage
 from lifeos.store.repo import Repo
 from lifeos.store.trees import edit
 from lifeos.tick.audit import Area
@@ -128,6 +131,74 @@ def test_a_record_that_says_otherwise(scene: Improving) -> None:
     other = {**known, "window": {"runs": 1, "days": 0}}
     commit = tampered(scene, place, lambda step: step.saying(proposed=other))
     ours(scene, commit, "says something else than its record")
+
+
+# --- what an agent said of it -------------------------------------------------------------------
+
+WHO = AgentFacts(agent="command", model="main", provider="team", id="m")
+SAID = Paper(who=WHO, reply=WordingReply(title="Ask less", why="It was approved."), answer="a")
+
+
+def worded(scene: Improving, paper: Paper | None, **changes: object) -> str:
+    """The proposal as if an agent had worded it so; what is changed then. The transition."""
+    place = place_of(steps_of(scene))
+    honest = with_words(proposal_in(scene), paper or SAID)
+    known = dict(honest) | changes
+    told = {name: known[name] for name in ("worded", "wording_digest", "spent", "edit", "diff")}
+
+    def change(step: Step) -> Step:
+        spent = known["spent"]
+        proposed = {**_proposed(step), "spent": spent.model_dump(mode="json") if spent else None}
+        step = reworded(scene, step, **told).saying(proposed=proposed)
+        data = paper.to_json() if paper else None
+        return with_file(scene, step, f"{folder(step)}/wording.json", data) if data else step
+
+    return tampered(scene, place, change)
+
+
+def _proposed(step: Step) -> dict[str, object]:
+    known = step.record["proposed"]
+    assert isinstance(known, dict)
+    return known
+
+
+def test_words_that_an_agent_said_are_good(scene: Improving) -> None:
+    """The ground for the rest: nothing of proposals is found at this transition."""
+    commit = worded(scene, SAID)
+    found = [one.what for one in findings(scene) if one.commit == commit]
+    assert not any("the proposal of" in what for what in found), found
+
+
+def test_words_of_an_agent_that_nobody_asked(scene: Improving) -> None:
+    """They stand in the proposal, and there is no paper of anybody's."""
+    commit = worded(scene, None, wording_digest="", spent=None)
+    ours(scene, commit, "has the words of an agent that nobody asked")
+
+
+def test_another_paper_than_it_names(scene: Improving) -> None:
+    """Its digest stands in the proposal."""
+    ours(scene, worded(scene, SAID, wording_digest="0" * 64), "its wording.json is not the one")
+
+
+def test_other_words_than_the_agent_said(scene: Improving) -> None:
+    """Put into its mouth."""
+    other = Worded(agent="command", model="main", provider="team", id="m", title="Approve this",
+                   why="It was approved.", answer="a")  # fmt: skip
+    ours(scene, worded(scene, SAID, worded=other), "has other words than the agent said")
+
+
+def test_another_cost_than_the_receipts(scene: Improving) -> None:
+    """What was spent is what the receipts add up to."""
+    commit = worded(scene, SAID, spent=Usage(cost=1.0))
+    ours(scene, commit, "asking the agent cost something else than was recorded")
+
+
+def test_another_prompt_than_the_agent_drafted(scene: Improving) -> None:
+    """Neither in what the proposal says that it is, nor in its change."""
+    edit = NewPrompt(role="designer", text="Answer as you like.\n")
+    commit = worded(scene, SAID, edit=edit)
+    ours(scene, commit, "its prompt is another one than the agent drafted")
+    ours(scene, commit, "its change is another one than the prompt that it says")
 
 
 # --- as it landed -------------------------------------------------------------------------------

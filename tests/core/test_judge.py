@@ -383,6 +383,7 @@ ELSEWHERE = {
     "tasks_per_tick": "tick/gather.py",
     "recheck": "tick/land.py",
     "improve.after": "tick/improve_due.py",
+    "improve.worded": "tick/wording.py",
 }
 SOURCE = Path(__file__).parent.parent.parent / "src" / "lifeos"
 

@@ -43,6 +43,7 @@ DUTIES = {
     "planner": "short list of steps",
     "builder": "change the files in /work",
     "doc_steward": "Only documents may change",
+    "proposer": "you make it understood",
     "seat_unified": "only reviewer",
     "seat_chair": "question as a whole",
     "seat_co_chair": "strongest case against the provisional outcome",
@@ -73,7 +74,8 @@ def outside(prompt: str, nonce: str = NONCE) -> str:
 
 def test_every_role_and_every_seat_has_a_prompt_of_its_own() -> None:
     """A new seat without a text would sit without knowing what for."""
-    assert set(prompts.NAMES) == {*prompts.ROLES, *(f"seat_{seat.value}" for seat in Seat)}
+    seats = (f"seat_{seat.value}" for seat in Seat)
+    assert set(prompts.NAMES) == {*prompts.ROLES, "proposer", *seats}
     assert set(DUTIES) == set(prompts.NAMES)
     with pytest.raises(KeyError):
         shipped("seat_nobody")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifeos.cli.frame import Json, frame_of, show, show_json
+from lifeos.cli.frame import Json, frame_of, progress, show, show_json
 from lifeos.errors import Exit, UsageError
 from lifeos.model import Frozen
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lifeos.core.improve.proposal import Proposal
     from lifeos.tick.context import Context
     from lifeos.tick.improving import Found
+    from lifeos.tick.wording import Wordsmith
 
 _PATIENCE = 5.0
 """Seconds to wait for a tick that is at work."""
@@ -33,11 +34,22 @@ class MetricData(Frozen):
     window: str
 
 
+class WordedData(Frozen):
+    """What an agent said of it, and which; ``drafted``: the change is a prompt that it wrote."""
+
+    agent: str
+    model: str
+    title: str
+    why: str
+    drafted: bool
+
+
 class ProposalData(Frozen):
     """One proposal. ``item`` is its question, "" where none was asked (a dry run).
 
     ``rests_on`` are commits of the ledger, ``diff`` is the change, ``weakens`` what is asked,
-    checked or limited less after it, ``backtest`` the past under the changed rules.
+    checked or limited less after it, ``backtest`` the past under the changed rules. ``worded`` is
+    an agent's words, null where none was asked or its answer did not fit.
     """
 
     id: str
@@ -56,6 +68,7 @@ class ProposalData(Frozen):
     metric: MetricData
     risk: str
     reverts: str
+    worded: WordedData | None = None
 
 
 class OpenData(Frozen):
@@ -94,12 +107,13 @@ def command(
     """
     from lifeos.core.when import when
     from lifeos.store.lock import Lock
+    from lifeos.tick.context import World
 
-    ctx = frame_of(context).context()
+    ctx = frame_of(context).context(World(progress=progress))
     with ctx.repo:
         begin = when(since, int(ctx.world.clock())) if since else 0
         if dry_run:
-            data = _data(ctx, _found(ctx, begin), begin, {}, dry_run=True)
+            data = _data(ctx, _found(ctx, begin, smith=None), begin, {}, dry_run=True)
         else:
             lock = Lock(ctx.repo.ensure_private() / "tick.lock", timeout=_PATIENCE)
             with lock:  # a tick in between would ask the same
@@ -111,7 +125,16 @@ def command(
     return Exit.OK
 
 
-def _found(ctx: Context, since: int) -> Found:
+def _smith(ctx: Context) -> Wordsmith | None:
+    """Who has the proposals worded, where the policy wants that."""
+    if not ctx.rules.loop.improve.worded:
+        return None
+    from lifeos.tick.wording import Wordsmith, site_of
+
+    return Wordsmith(ctx, lambda: site_of(ctx))
+
+
+def _found(ctx: Context, since: int, smith: Wordsmith | None) -> Found:
     """What the past calls for. Raises ``UsageError`` where main's rules are not adopted."""
     from lifeos.governance import governance_digest
     from lifeos.tick.improving import find
@@ -123,7 +146,7 @@ def _found(ctx: Context, since: int) -> Found:
             "the rules on main are not the adopted ones: there is nothing to propose changes of",
             "lifeos tick takes them in, or asks about them; lifeos queue",
         )
-    return find(ctx, main, search=True, since=since)
+    return find(ctx, main, search=True, since=since, smith=smith)
 
 
 def _ask(ctx: Context, since: int) -> ImproveData:
@@ -135,13 +158,11 @@ def _ask(ctx: Context, since: int) -> ImproveData:
     if ctx.ledger.snapshot.stop:
         raise UsageError("the kill switch is set: nothing is asked", "lifeos resume")
     ctx.ledger.catch_up()
-    found = _found(ctx, since)
+    found = _found(ctx, since, _smith(ctx))
     asked = ctx.ledger.in_turn(lambda: ask_proposals(ctx, found.drafts))
     try:
         publish(ctx)
     except InTheWay as error:
-        from lifeos.cli.frame import progress
-
         progress(f"{error.message}: the questions come to main with the next tick")
     ctx.ledger.save()
     return _data(ctx, found, since, asked, dry_run=False)
@@ -206,15 +227,31 @@ def _row(proposal: Proposal, item: str) -> ProposalData:
         ),
         risk=proposal.risk,
         reverts=proposal.reverts,
+        worded=_worded(proposal),
+    )
+
+
+def _worded(proposal: Proposal) -> WordedData | None:
+    said = proposal.worded
+    if said is None:
+        return None
+    return WordedData(
+        agent=said.agent, model=said.model, title=said.title, why=said.why, drafted=said.drafted
     )
 
 
 def _text(data: ImproveData) -> str:
+    from lifeos.core.clean import one_line
+
     runs = f"{data.runs} closed run{'' if data.runs == 1 else 's'} looked at"
     lines = []
     for row in data.proposals:
         lines += [f"{row.item or row.id}: {row.title}"]
         lines += [f"  {line}" for line in row.evidence]
+        if row.worded is not None:
+            drafted = ", and drafted the change" if row.worded.drafted else ""
+            said = one_line(f"{row.worded.title}: {row.worded.why}", 500)
+            lines.append(f"  {row.worded.agent} on {row.worded.model} says{drafted}: {said}")
         metric = row.metric
         lines.append(
             f"  {metric.name}: {metric.current:.3g} now, {metric.projected:.3g} projected, "

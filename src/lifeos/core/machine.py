@@ -364,6 +364,10 @@ def _held(snapshot: Snapshot, record: Held) -> Snapshot:
     if record.run is not None:
         held, on_approve = _held_run(_run(snapshot, record.run), record)
         snapshot = _with_run(snapshot, held)
+    if record.proposed is not None and record.proposed.spent is not None:
+        spent = record.proposed.spent
+        spend = add_spend(snapshot.spend, record.at, spent.cost, estimated=spent.estimated)
+        snapshot = snapshot.model_copy(update={"spend": spend})
     item = Item(
         id=record.item,
         kind=record.item_kind,

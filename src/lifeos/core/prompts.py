@@ -24,7 +24,7 @@ def of_seat(seat: Seat) -> str:
     return f"seat_{seat.value}"
 
 
-NAMES = (*ROLES, *(of_seat(seat) for seat in Seat))
+NAMES = (*ROLES, "proposer", *(of_seat(seat) for seat in Seat))
 """All prompts by name: shipped with lifeos as NAME.md, the repository's own in .lifeos/prompts/."""
 LARGEST = 32_768
 """Bytes of a prompt of the repository's own."""

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from lifeos.core.canonical import sha256
 from lifeos.core.chronicle import Chronicler
 from lifeos.core.improve.measure import measured
-from lifeos.core.improve.proposal import WEAKENS, Proposal
+from lifeos.core.improve.proposal import WEAKENS, NewPrompt, Proposal
 from lifeos.core.improve.trial import Proposed
+from lifeos.core.improve.wording import Paper, drafted_text, words_of
 from lifeos.core.records import Held, Noted, Topic
 from lifeos.core.state import Change, Trial
 from lifeos.core.unified import DoesNotApply
@@ -18,7 +19,7 @@ from lifeos.store.history import is_ancestor
 from lifeos.store.trees import lookup, walk
 from lifeos.tick.audit import Area, Audit
 from lifeos.tick.change import changed_tree, merged_onto
-from lifeos.tick.drafting import rules_after
+from lifeos.tick.drafting import prompt_diff, rules_after
 from lifeos.tick.improving import fact_of
 from lifeos.tick.proposals import place_of
 from lifeos.tick.reading import governance_files, read_file
@@ -74,6 +75,7 @@ def _asked(audit: Audit, entry: Entry, record: Held, proposed: Proposed) -> Iter
     tried = read_file(audit.repo, entry.tree, f"{folder}/backtest.json")
     if (sha256(tried) if tried else "") != proposal.backtest_digest:
         yield "its backtest.json is not the one that it names"
+    yield from _wording(audit, entry, proposal, folder)
     fact = fact_of(proposal)
     if (fact.rule, fact.proposed) != (record.rule, proposed):
         yield "says something else than its record"
@@ -83,6 +85,32 @@ def _asked(audit: Audit, entry: Entry, record: Held, proposed: Proposed) -> Iter
         yield "was drafted on rules that were not the adopted ones"
     elif proposal.governs:
         yield from _hidden(audit, entry, proposal)
+
+
+def _wording(audit: Audit, entry: Entry, proposal: Proposal, folder: str) -> Iterator[str]:
+    """What an agent said of it is what it says, and cost what was recorded."""
+    paper = read_file(audit.repo, entry.tree, f"{folder}/wording.json")
+    if (sha256(paper) if paper else "") != proposal.wording_digest:
+        yield "its wording.json is not the one that it names"
+        return
+    if paper is None:
+        if proposal.worded is not None or proposal.spent is not None:
+            yield "has the words of an agent that nobody asked"
+        return
+    try:
+        said = Paper.model_validate_json(paper)
+    except ValueError:
+        audit.skip("what agents said of proposals to another lifeos")
+        return
+    if words_of(said, proposal) != proposal.worded:
+        yield "has other words than the agent said"
+    if said.spent != proposal.spent:
+        yield "asking the agent cost something else than was recorded"
+    drafted = proposal.edit
+    if isinstance(drafted, NewPrompt) and (
+        said.reply is None or drafted.text != drafted_text(said.reply)
+    ):
+        yield "its prompt is another one than the agent drafted"
 
 
 def _hidden(audit: Audit, entry: Entry, proposal: Proposal) -> Iterator[str]:
@@ -95,6 +123,8 @@ def _hidden(audit: Audit, entry: Entry, proposal: Proposal) -> Iterator[str]:
     leaves = list(walk(audit.repo.objects, folder.oid))
     contents = audit.repo.objects.read_many(leaf.oid for leaf in leaves)
     files = {leaf.path: item[2] for leaf, item in zip(leaves, contents, strict=True)}
+    if isinstance(proposal.edit, NewPrompt) and prompt_diff(files, proposal.edit) != proposal.diff:
+        yield "its change is another one than the prompt that it says"
     weakens = rules_after(rules, files, proposal.diff)
     if weakens is None:
         yield "its change makes no set of rules"

@@ -120,7 +120,7 @@ def _may(  # noqa: C901, PLR0912  (one arm a kind of record: the list is the rul
             return queue_goes
 
 
-_PROPOSAL = frozenset({"proposal.json", "change.diff", "backtest.json"})
+_PROPOSAL = frozenset({"proposal.json", "change.diff", "backtest.json", "wording.json"})
 
 
 def _of_proposal(path: str, item: str) -> bool:

@@ -13,10 +13,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from lifeos.core.canonical import sha256
 from lifeos.core.receipt import Receipt
 from lifeos.core.state import Claim, Snapshot
 
 FOLDER = "calls"
+WORDING = "wording"
+"""Apart: these calls belong to no claim."""
 MOST = 4 * 1024 * 1024
 """Bytes of a file that are read back; as much as an artifact may have."""
 
@@ -24,6 +27,11 @@ MOST = 4 * 1024 * 1024
 def place(private: Path, run: str, claim: Claim) -> Path:
     """The file of an attempt, by its claim's nonce: a claim of the same number is another one."""
     return private / FOLDER / f"{run}.{claim.n}.{claim.nonce[:12]}.jsonl"
+
+
+def of_wording(private: Path, pattern: str) -> Path:
+    """The file of an agent that words a proposal, until its question has the receipts."""
+    return private / WORDING / f"{sha256(pattern)[:16]}.jsonl"
 
 
 def journal(path: Path, clean: Callable[[str], str]) -> Callable[[Receipt], None]:

@@ -26,6 +26,7 @@ from lifeos.core.improve.proposal import (
     Category,
     DropEntry,
     Edit,
+    NewPrompt,
     Pattern,
     Proposal,
     SetValue,
@@ -49,7 +50,7 @@ _REVERTS = (
     "Its commit on main can be reverted like any other. If the metric does not hold at the end of "
     "its window, lifeos proposes the reverse of this diff by itself."
 )
-_FIRST = Due(item="")
+FIRST = Due(item="")
 _NO_RULES = ("It changes no rules: nothing would have been decided otherwise.",)
 _MOST_KEPT = 200
 """Differences of a back-test that are kept, the worst first; `lifeos backtest` tells all."""
@@ -95,13 +96,17 @@ def bytes_of(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Drafted:
-    """A proposal, and the whole of its back-test (JSON; empty where no rules change)."""
+    """A proposal, and the whole of its back-test (JSON; empty where no rules change).
+
+    ``wording`` is what an agent said of it (JSON; empty where none was asked).
+    """
 
     proposal: Proposal
     backtest: bytes = b""
+    wording: bytes = b""
 
 
-def draft(ctx: Context, main: Main, pattern: Pattern, due: Due = _FIRST, of: str = "") -> Drafted:
+def draft(ctx: Context, main: Main, pattern: Pattern, due: Due = FIRST, of: str = "") -> Drafted:
     """The proposal that a pattern calls for, on main as it is. Raises ``NoDraft``."""
     files = Files.of(ctx, main)
     edit = _named(ctx, files, pattern)
@@ -177,6 +182,8 @@ def _edited(files: Files, edit: Edit) -> dict[str, str | None]:
                 path = f"{PROMPTS}{edit.role}.md"
                 text = files.texts.get(path) or shipped_prompt(edit.role)
                 return {path: with_paragraph(text, edit.paragraph)}
+            case NewPrompt():
+                return {f"{PROMPTS}{edit.role}.md": edit.text}
             case AddTask():
                 return {BACKLOG: text_of(with_task(files.backlog, edit, files.prefix))}
             case TakeBack():
@@ -221,6 +228,12 @@ def _tried(ctx: Context, rules: Governance) -> tuple[tuple[str, ...], bytes]:
 
 def _compared(old: Governance, new: Governance) -> tuple[str, ...]:
     return weaker(old, new, {name: shipped_prompt(name) for name in NAMES})
+
+
+def prompt_diff(files: Mapping[str, bytes], edit: NewPrompt) -> str:
+    """The change of a set's files that writes this prompt."""
+    texts = {path: text_of(data) for path, data in files.items()}
+    return unified(texts, {**texts, f"{PROMPTS}{edit.role}.md": edit.text})
 
 
 def rules_after(rules: Governance, files: Mapping[str, bytes], diff: str) -> tuple[str, ...] | None:

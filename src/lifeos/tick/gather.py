@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,10 @@ from lifeos.tick.unfit import unfit
 from lifeos.tick.work import work_commit
 
 if TYPE_CHECKING:
+    from lifeos.tick.attempt import Site
     from lifeos.tick.drafting import Drafted
     from lifeos.tick.improving import Improver
+    from lifeos.tick.wording import Wordsmith
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Gatherer:
     ctx: Context
     here: set[str] = field(default_factory=set)  # runs whose attempts this process carries
     elsewhere: bool = False  # attempts are carried out on other machines, by other processes
+    site: Callable[[], Site] | None = None  # where an agent can be asked; None: by others only
     opened: int = 0
     _governance: dict[tuple[str, ...], _OnMain] = field(default_factory=dict)
     _moved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -150,6 +153,13 @@ class Gatherer:
             proposals=proposals,
         )
 
+    def _smith(self) -> Wordsmith | None:
+        if self.site is None or not self.ctx.rules.loop.improve.worded:
+            return None
+        from lifeos.tick.wording import Wordsmith  # with all that asking a model takes
+
+        return Wordsmith(self.ctx, self.site)
+
     def _improving(
         self, main: Main, digest: str, *, stop: bool
     ) -> tuple[Improving, Mapping[str, Drafted]]:
@@ -159,7 +169,7 @@ class Gatherer:
         if self._improver is None:
             from lifeos.tick.improving import Improver
 
-            self._improver = Improver(self.ctx)
+            self._improver = Improver(self.ctx, self._smith())
         facts, found = self._improver.facts(main, digest, stop=stop)
         return facts, {drafted.proposal.digest: drafted for drafted in found.drafts}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lifeos.core.facts import Draft, Improving
 from lifeos.core.improve.look import Look
@@ -32,12 +33,15 @@ from lifeos.store.trees import lookup
 from lifeos.tick.change import proposal_of, why_unfit
 from lifeos.tick.chronicle import chronicle_at
 from lifeos.tick.context import Context
-from lifeos.tick.drafting import Drafted, NoDraft, draft
+from lifeos.tick.drafting import FIRST, Drafted, NoDraft, draft
 from lifeos.tick.followups import left_to_do
 from lifeos.tick.improve_due import search_is_due
 from lifeos.tick.reading import Main
 
-_Key = tuple[str, str, Searched | None, Mapping[str, Due]]
+if TYPE_CHECKING:
+    from lifeos.tick.wording import Wordsmith
+
+_Key = tuple[str, str, Searched | None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Improver:
     """Looks back once for each occasion in one tick."""
 
     ctx: Context
-    _found: tuple[_Key, Found] | None = None
+    smith: Wordsmith | None = None
+    _found: tuple[_Key, Mapping[str, Due], Found] | None = None
     _unfit: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def facts(self, main: Main, governance: str, *, stop: bool) -> tuple[Improving, Found]:
@@ -79,10 +84,17 @@ class Improver:
 
     def _remembered(self, main: Main, *, search: bool) -> Found:
         snapshot = self.ctx.ledger.snapshot
-        key = (main.commit, snapshot.governance, snapshot.searched, snapshot.drafts)
-        if self._found is None or self._found[0] != key:
-            self._found = (key, find(self.ctx, main, search=search))
-        return self._found[1]
+        key = (main.commit, snapshot.governance, snapshot.searched)
+        known = self._found
+        # A draft that was taken up since leaves the others as they were.
+        fits = known is not None and known[0] == key and _all_in(snapshot.drafts, known[1])
+        if known is None or not fits:
+            self._found = known = (
+                key,
+                snapshot.drafts,
+                find(self.ctx, main, search=search, smith=self.smith),
+            )
+        return known[2]
 
     def _unfitting(self, main: Main) -> Iterator[tuple[str, str]]:
         snapshot = self.ctx.ledger.snapshot
@@ -114,6 +126,10 @@ class Improver:
             yield trial.item, measured(proposal.metric, past, trial.landed_at, past.at)
 
 
+def _all_in(some: Mapping[str, Due], others: Mapping[str, Due]) -> bool:
+    return all(others.get(pattern) == due for pattern, due in some.items())
+
+
 def fact_of(proposal: Proposal) -> Draft:
     """A proposal as ``decide`` sees it."""
     back = proposal.category is Category.REVERT
@@ -126,14 +142,22 @@ def fact_of(proposal: Proposal) -> Draft:
             window=None if back else proposal.metric.window,
             governs=proposal.governs,
             draft=proposal.draft,
+            spent=proposal.spent,
         ),
     )
 
 
-def find(ctx: Context, main: Main, *, search: bool, since: int = 0) -> Found:
+def find(
+    ctx: Context,
+    main: Main,
+    *,
+    search: bool,
+    since: int = 0,
+    smith: Wordsmith | None = None,
+) -> Found:
     """Look back: draft what is due, and with ``search`` what the past calls for beside that.
 
-    ``since`` (seconds UTC): what closed before it is not looked at.
+    ``since`` (seconds UTC): what closed before it is not looked at. ``smith``: who has it worded.
     """
     snapshot = ctx.ledger.snapshot
     look = look_back(ctx, since)
@@ -142,7 +166,10 @@ def find(ctx: Context, main: Main, *, search: bool, since: int = 0) -> Found:
     undrafted: dict[str, str] = {}
     for key, due in snapshot.drafts.items():
         try:
-            drafts.append(_due(ctx, main, look, known, key, due))
+            pattern, of = _pattern_due(ctx, look, known, key, due)
+            drafts.append(
+                _worded(smith, main, pattern, draft(ctx, main, pattern, due, of), due, of)
+            )
         except (NoDraft, Refused) as error:
             undrafted[key] = str(error)
     taken = patterns_taken(snapshot) | snapshot.drafts.keys()
@@ -153,32 +180,41 @@ def find(ctx: Context, main: Main, *, search: bool, since: int = 0) -> Found:
         if key in taken:
             continue
         try:
-            drafts.append(draft(ctx, main, pattern))
+            drafts.append(_worded(smith, main, pattern, draft(ctx, main, pattern)))
             room -= 1
         except NoDraft as error:
             ctx.world.progress(f"no proposal for {key}: {error}")
     return Found(tuple(drafts), undrafted)
 
 
-def _due(
-    ctx: Context, main: Main, look: Look, known: Mapping[str, Pattern], key: str, due: Due
+def _worded(
+    smith: Wordsmith | None,
+    main: Main,
+    pattern: Pattern,
+    drafted: Drafted,
+    due: Due = FIRST,
+    of: str = "",
 ) -> Drafted:
-    """A draft that was asked for. Raises ``NoDraft`` or ``Refused``."""
+    return smith.worded(main, pattern, drafted, due, of) if smith else drafted
+
+
+def _pattern_due(
+    ctx: Context, look: Look, known: Mapping[str, Pattern], key: str, due: Due
+) -> tuple[Pattern, str]:
+    """The pattern of a draft that was asked for, and the item that it takes back ("" for none).
+
+    Raises ``NoDraft`` or ``Refused``.
+    """
+    pattern, of = known.get(key), ""
     if key.startswith(REVERTS):
-        item = key.removeprefix(REVERTS)
-        asked = next((q for q in look.past.questions if q.item == item), None)
+        of = key.removeprefix(REVERTS)
+        asked = next((q for q in look.past.questions if q.item == of), None)
         if asked is None or asked.measured is None:
-            raise NoDraft(f"what came of {item} is not on the ledger")
-        pattern = take_back(asked, _former(ctx, item, asked.about, asked.measured_in))
-        if due.comment:
-            pattern = redrafted(pattern, due.comment, look)
-        return draft(ctx, main, pattern, due, of=item)
-    if key not in known:
+            raise NoDraft(f"what came of {of} is not on the ledger")
+        pattern = take_back(asked, _former(ctx, of, asked.about, asked.measured_in))
+    if pattern is None:
         raise NoDraft("what it rested on is no longer so")
-    pattern = known[key]
-    if due.comment:
-        pattern = redrafted(pattern, due.comment, look)
-    return draft(ctx, main, pattern, due)
+    return (redrafted(pattern, due.comment, look) if due.comment else pattern), of
 
 
 def _former(ctx: Context, item: str, about: str, commit: str) -> Proposal:

@@ -65,7 +65,7 @@ class Tick:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.gatherer = Gatherer(ctx)
+        self.gatherer = Gatherer(ctx, site=self._site)
         self.report = Report()
         self.running: dict[Future[None], str] = {}
         # Runs, and items of proposals, whose landing something of the person's blocks.

@@ -297,6 +297,8 @@ def _write_held(ctx: Context, gathered: Gathered, record: Held) -> None:
         due = ctx.ledger.snapshot.drafts.get(record.proposed.pattern)
         drop = folder_of(ctx, due.item) if due else ()
     ctx.ledger.append(record, artifacts=artifacts, drop=drop)
+    if record.proposed is not None and record.proposed.spent is not None:
+        calls.forget(calls.of_wording(ctx.repo.private_dir, record.proposed.pattern))
     ctx.world.progress(f"CEO_REVIEW {record.item}: {record.question}")
 
 

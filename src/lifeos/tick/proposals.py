@@ -29,6 +29,8 @@ def files_of_proposal(drafted: Drafted, item: str) -> dict[str, bytes]:
     }
     if drafted.backtest:
         files[f"{place_of(item)}/backtest.json"] = drafted.backtest
+    if drafted.wording:
+        files[f"{place_of(item)}/wording.json"] = drafted.wording
     return files
 
 

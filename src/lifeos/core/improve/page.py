@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from lifeos.core.improve.proposal import Proposal
+from lifeos.core.clean import one_line
+from lifeos.core.improve.proposal import Proposal, Worded
 from lifeos.core.improve.trial import Measure
+from lifeos.core.spend import cost_of
 
 
 def number(measure: Measure, value: float) -> str:
@@ -38,6 +40,15 @@ def metric_text(proposal: Proposal) -> str:
     )
 
 
+def words(worded: Worded) -> str:
+    """What an agent said, and who it was; all of it is foreign text."""
+    who = " ".join(filter(None, (worded.agent, worded.version)))
+    which = f"{worded.model} ({worded.provider} {worded.id})"
+    said = "\n".join(one_line(line, 1500) for line in worded.why.split("\n"))
+    title = one_line(worded.title, 300)
+    return f"{title}\n\n{said}\n\nSaid by {one_line(who, 100)} on {one_line(which, 200)}."
+
+
 def details(proposal: Proposal, item: str) -> list[tuple[str, str]]:
     """The parts of the page as (heading, text); the texts are shown verbatim."""
     parts = []
@@ -45,15 +56,21 @@ def details(proposal: Proposal, item: str) -> list[tuple[str, str]]:
         parts.append(("What is asked, checked or limited less", _list(proposal.weakens)))
     if proposal.comment:
         parts.append(("What you asked for", proposal.comment))
+    if proposal.worded is not None:
+        parts.append(("In an agent's words, which prove nothing", words(proposal.worded)))
+    drafted = proposal.worded is not None and proposal.worded.drafted
     parts += [
         ("The evidence, as computed", "\n".join((*proposal.evidence, *_rests(proposal)))),
-        ("The change", proposal.diff),
+        ("The change, drafted by that agent" if drafted else "The change", proposal.diff),
         ("All of the change", f"git show lifeos/ledger:proposals/{item}/change.diff"),
         ("By what it is judged", metric_text(proposal)),
     ]
     if proposal.backtest:
         parts.append(("What it would have made of the past", "\n".join(proposal.backtest)))
     parts += [("Risk", proposal.risk), ("What takes it back", proposal.reverts)]
+    if proposal.spent is not None:
+        spent = f"{proposal.spent.tokens} tokens, {cost_of(proposal.spent)}"
+        parts.append(("What it cost to ask an agent about it", spent))
     return parts
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lifeos.core.canonical import sha256
 from lifeos.core.improve.trial import RULE, Measure, Window
-from lifeos.model import Frozen, Priority
+from lifeos.model import Frozen, Priority, Usage
 
 WEAKENS = "WEAKENS A GATE: "
 """What the title begins with of a proposal after which less is asked, checked or limited."""
@@ -66,6 +66,14 @@ class AddToPrompt(Frozen):
     paragraph: str
 
 
+class NewPrompt(Frozen):
+    """Another text of a role's prompt, drafted by an agent: the old one with lines added."""
+
+    kind: Literal["new_prompt"] = "new_prompt"
+    role: str
+    text: str
+
+
 class AddTask(Frozen):
     """An entry more in the backlog. It never carries commands. ``id`` is given with the draft."""
 
@@ -86,7 +94,8 @@ class TakeBack(Frozen):
 
 
 Edit = Annotated[
-    SetValue | DropEntry | AddToPrompt | AddTask | TakeBack, Field(discriminator="kind")
+    SetValue | DropEntry | AddToPrompt | NewPrompt | AddTask | TakeBack,
+    Field(discriminator="kind"),
 ]
 
 
@@ -140,6 +149,24 @@ class Pattern(Frozen):
     risk: str
 
 
+class Worded(Frozen):
+    """What an agent said of a proposal, and who that was. Shown as its words; it decides nothing.
+
+    ``model`` is the name in the configuration, ``id`` what the provider calls it; ``answer`` the
+    digest of its last message. ``drafted``: the change is the text of a prompt that it wrote.
+    """
+
+    agent: str
+    version: str = ""
+    model: str = ""
+    provider: str = ""
+    id: str = ""
+    title: str
+    why: str
+    drafted: bool = False
+    answer: str
+
+
 class Proposal(Frozen):
     """A change that is proposed to the CEO. Its digest is what they approve.
 
@@ -148,6 +175,8 @@ class Proposal(Frozen):
     it back. ``backtest`` is the past under the changed rules, in a few lines; the whole of it is
     the file with ``backtest_digest``, "" where no rules change. ``draft`` counts from 1; a later
     one was asked for with ``comment``. ``of``: the item of the proposal that it takes back.
+    ``worded`` is what an agent says of it, ``spent`` what asking it used, and the file with
+    ``wording_digest`` the whole of that; "" where none was asked.
     """
 
     v: Literal[1] = 1
@@ -174,6 +203,9 @@ class Proposal(Frozen):
     draft: int = 1
     comment: str = ""
     of: str = ""
+    worded: Worded | None = None
+    wording_digest: str = ""
+    spent: Usage | None = None
 
     @property
     def rule(self) -> str:

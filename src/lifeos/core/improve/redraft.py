@@ -17,6 +17,7 @@ from lifeos.core.improve.proposal import (
     Category,
     DropEntry,
     Edit,
+    NewPrompt,
     Pattern,
     SetValue,
     TakeBack,
@@ -43,7 +44,7 @@ def redrafted(pattern: Pattern, comment: str, look: Look) -> Pattern:
         case AddTask() as task:
             more = f"{task.description}\n\nThe CEO says: {words}"
             return _with(pattern, task.model_copy(update={"description": more}))
-        case SetValue() | DropEntry() | TakeBack():
+        case SetValue() | DropEntry() | NewPrompt() | TakeBack():
             raise Refused("nothing in it can be said otherwise")
 
 

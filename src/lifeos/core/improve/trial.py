@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from lifeos.model import Frozen
+from lifeos.model import Frozen, Usage
 
 RULE = "improve:"
 """What the rule of a question about a proposal begins with; its category follows."""
@@ -70,13 +70,15 @@ class Proposed(Frozen):
     """What the state must know of a proposal. ``pattern`` is what it rests on.
 
     ``governs``: it changes the rules. ``window`` None: nothing is measured once it has landed (it
-    takes another proposal back). ``draft`` counts the drafts that a person saw.
+    takes another proposal back). ``draft`` counts the drafts that a person saw. ``spent`` is what
+    an agent used that was asked to word it.
     """
 
     pattern: str
     window: Window | None = None
     governs: bool = False
     draft: int = 1
+    spent: Usage | None = None
 
 
 _NUMBER = "draft it again, with the number in your comment"

@@ -71,6 +71,7 @@ def conflicts(
 ) -> Iterator[Conflict]:
     """What is wrong between agents, models, seats, sandbox, budgets and environment."""
     yield from _of_agents(config)
+    yield from _of_wording(loop, config)
     yield from _of_models(config)
     yield from _of_seats(council, config)
     yield from _of_money(loop, council, config)
@@ -97,6 +98,17 @@ def _of_agents(config: Config) -> Iterator[Conflict]:
                 f"agents.{name} is `command`, and there is no `command:` that says what to start",
                 "add `command: {run: ...}`; docs/agents-command.md has two to copy",
             )
+
+
+def _of_wording(loop: Loop, config: Config) -> Iterator[Conflict]:
+    if loop.improve.worded and not config.agents.review.modelled:
+        yield Conflict(
+            LOOP,
+            ("improve", "worded"),
+            "improve.worded wants an agent with a model, and agents.review is "
+            f"`{config.agents.review}`",
+            f"write `worded: false`, or an agent with a model under agents.review in {CONFIG}",
+        )
 
 
 def _of_commands(envelope: Envelope, config: Config) -> Iterator[Conflict]:

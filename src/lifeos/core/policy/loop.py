@@ -238,6 +238,11 @@ class Improve(Frozen):
         description="Closed runs after which a tick searches the ledger for patterns; 0: only "
         "`lifeos improve` does. What it proposes is asked at every level of autonomy.",
     )
+    worded: bool = Field(
+        False,
+        description="Whether the agent and model of reviews say in their words what is proposed, "
+        "and draft a prompt whose answers do not fit. They decide nothing and draft no policy.",
+    )
 
 
 class Loop(Frozen):
