@@ -6,18 +6,20 @@ ledger alters it, with all digests and titles made to fit where a forger would m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from conftest import EMAIL
-from improve_scene import LOOP, Improving, start
+from improve_scene import LOOP, Improving, answer, start
 from lifeos.core.improve.proposal import WEAKENS, NewPrompt, Proposal, Worded
 from lifeos.core.improve.wording import Paper, with_words
 from lifeos.core.receipt import AgentFacts
 from lifeos.core.replies.wording import WordingReply
 from lifeos.model import Decision, Usage
+from lifeos.store.ledger import STATE_EVERY
 from lifeos.store.repo import Repo
 from lifeos.store.trees import edit
 from lifeos.tick.audit import Area
@@ -334,3 +336,42 @@ def test_measured_where_it_cannot_be_read_any_more(scene: Improving) -> None:
     path = f"proposals/{steps[place].record['item']}/proposal.json"
     steps[place - 1] = with_file(scene, steps[place - 1], path, b"{}\n")
     ours(scene, write(scene, steps)[steps[place].old], "cannot be measured again")
+
+
+# --- a ledger from before there were proposals --------------------------------------------------
+
+LATER = ("trials", "drafts", "searched")
+"""What the state has had since there are proposals."""
+
+
+def aged(scene: Improving) -> int:
+    """Take it out of every state on the ledger, as an earlier lifeos wrote it. How many had it."""
+    steps, changed = steps_of(scene), 0
+    for place, step in enumerate(steps):
+        if not scene.git("ls-tree", "--name-only", step.tree, "state.json"):
+            continue
+        state = json.loads(scene.git("show", f"{step.tree}:state.json"))
+        changed += any(state.pop(key, None) is not None for key in LATER)
+        for item in state["items"].values():
+            item.pop("proposed")
+        data = json.dumps(state, separators=(",", ":")).encode()
+        steps[place] = with_file(scene, step, "state.json", data)
+    write(scene, steps)
+    for name in ("cache/state", "cache/chronicle"):
+        for path in scene.folder.glob(f".git/lifeos/{name}*"):
+            path.unlink()
+    return changed
+
+
+def test_improving_goes_on_upon_an_older_ledger(tmp_path: Path) -> None:
+    """It is replayed and verified as it is; a proposal on it is asked, landed and measured."""
+    scene = start(tmp_path, "stamped")
+    scene.past(STATE_EVERY // 2)  # two transitions each: by then a state was written
+    assert aged(scene) > 0
+    assert scene.findings() == []
+    scene.cli("improve")
+    answer(scene, cli=True)
+    scene.past(20)
+    scene.cli("tick")
+    assert scene.snapshot().trials == {}
+    assert scene.findings() == []
