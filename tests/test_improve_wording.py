@@ -7,6 +7,7 @@ the real proxy, on a scripted model.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from lifeos.model import CloseOutcome, FailureClass
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
 from scripted_model import ScriptedModel, Step, Turn, error, text
+from scripted_team import on_path
 from test_agents_in_the_loop import KEY, STAND_IN
 
 pytestmark = pytest.mark.sandbox
@@ -133,6 +135,23 @@ def test_the_tick_has_it_worded_too(tmp_path: Path) -> None:
     worded = scene.proposal().worded
     assert worded is not None
     assert worded.title == TITLE
+    assert scene.findings() == []
+
+
+def test_the_real_opencode_words_it(tmp_path: Path) -> None:
+    """As it does any other work: its program, its answer by the schema, its receipts."""
+    programs = on_path(tmp_path / "programs")
+    everywhere = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    agents = {"config.agents": dict.fromkeys(("design", "plan", "build", "review"), "opencode")}
+    with ScriptedModel(lambda _turn: said()) as model:
+        scene = wording(tmp_path, model, {**LOOKED_FOR, **agents})
+        scene.past(10, RULE)
+        scene.cli("improve", TEAM_KEY=KEY, PATH=everywhere)
+    assert model.faults == []
+    worded = scene.proposal().worded
+    assert worded is not None
+    assert (worded.agent, worded.title) == ("opencode", TITLE)
+    assert paper(scene).receipts
     assert scene.findings() == []
 
 

@@ -197,7 +197,12 @@ def _evidence(job: Job, story: Story, step: Step) -> Evidence:
     return Evidence(report=CheckReport(results=tuple(results)), acceptance=acceptance)
 
 
-_RED = {"lint_error": "lint", "test_failure": "tests", "test_flake": "tests"}
+_RED = {
+    "lint_error": "lint",
+    "formatting_error": "format",
+    "test_failure": "tests",
+    "test_flake": "tests",
+}
 
 
 def _check(check: Check, job: Job, story: Story, step: Step) -> CheckResult:
@@ -211,7 +216,8 @@ def _check(check: Check, job: Job, story: Story, step: Step) -> CheckResult:
         place = f"{project.source(story)}:{project.place(story, job.claim.n)}"
         message = f"exit 1: {place}: E501 line too long"
         excerpt = f"{place}: E501 Line too long (1{job.claim.n:02d} > 100)\nFound 1 error."
-    kind = FailureClass.LINT_ERROR if step.outcome == "lint_error" else FailureClass.TEST_FAILURE
+    own = ("lint_error", "formatting_error")
+    kind = FailureClass(step.outcome) if step.outcome in own else FailureClass.TEST_FAILURE
     red = CheckResult(
         name=check.name,
         kind=check.kind,
