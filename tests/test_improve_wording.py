@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from improve_scene import DOCS, RULE, STAMP, Improving, answer, improving, not_of_told
+from command_line import project
+from improve_scene import (
+    DOCS,
+    RULE,
+    STAMP,
+    Improving,
+    answer,
+    improving,
+    not_of_told,
+)
 from lifeos.agents.shipped import prompt as shipped
 from lifeos.core.canonical import sha256
 from lifeos.core.improve.proposal import AddToPrompt, NewPrompt
 from lifeos.core.improve.wording import Paper
 from lifeos.core.judge import judge
+from lifeos.core.receipt import Receipt
 from lifeos.core.records import AttemptFacts, Claimed, Closed, Finished, Opened
 from lifeos.governance import load_set
 from lifeos.model import CloseOutcome, FailureClass
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
-from scripted_model import ScriptedModel, Step, Turn, error, text
+from lifeos.tick import calls
+from scripted_model import Asked, ScriptedModel, Step, Turn, error, text
 from scripted_team import on_path
 from test_agents_in_the_loop import KEY, STAND_IN
 
@@ -34,6 +46,10 @@ TITLE, WHY = "Ask less about \x1b[31mwording", "Everything was approved at once.
 ADDED = "Name every key of the schema before you write the object."
 LOOKED_FOR = {"loop.improve.worded": True, "loop.checkpoints": [DOCS]}
 Says = Callable[[Turn], Step]
+PAID = Receipt(
+    provider="team", model="m", stage="improve", started=0, ended=1, status=200, cost=0.25,
+    request="r", response="s",
+)  # fmt: skip
 
 
 def said(**more: object) -> Step:
@@ -61,16 +77,59 @@ def wording(folder: Path, model: ScriptedModel, settings: Mapping[str, object]) 
     return improving(folder / "repo", rules)
 
 
-def asked_in_words(
-    folder: Path, says: Says, settings: Mapping[str, object] = LOOKED_FOR
-) -> tuple[Improving, ScriptedModel]:
-    """Ten questions by the checkpoint were approved at once, and it is looked back."""
-    with ScriptedModel(says) as model:
-        scene = wording(folder, model, settings)
+@dataclass
+class Served:
+    """One model for all of these tests; each says what it answers, and sees what it was asked."""
+
+    model: ScriptedModel
+    says: Says = lambda _turn: said()
+    seen: int = 0
+
+    def __call__(self, says: Says) -> None:
+        """From now on it answers so."""
+        self.says, self.seen = says, len(self.model.requests)
+
+    @property
+    def requests(self) -> list[Asked]:
+        """What it was asked since."""
+        return self.model.requests[self.seen :]
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Served]:
+    """The model."""
+
+    def answer_now(turn: Turn) -> Step:
+        return served.says(turn)
+
+    served = Served(ScriptedModel(answer_now))
+    with served.model:
+        yield served
+
+
+@pytest.fixture
+def served(whole: Served) -> Iterator[Served]:
+    """The model, which answers as it should until a test says otherwise."""
+    whole(lambda _turn: said())
+    yield whole
+    assert whole.model.faults == []
+
+
+def stamped(tmp_path: Path, served: Served) -> Improving:
+    """Ten questions by the checkpoint were approved at once."""
+
+    def make(folder: Path) -> Improving:
+        scene = wording(folder, served.model, LOOKED_FOR)
         scene.past(10, RULE)
-        scene.cli("improve", TEAM_KEY=KEY)
-    assert model.faults == []
-    return scene, model
+        return scene
+
+    return copied(tmp_path, "worded-stamped", make)
+
+
+def copied(tmp_path: Path, name: str, make: Callable[[Path], Improving]) -> Improving:
+    """A copy of a scene that was made once."""
+    made = project(tmp_path, name, make)
+    return Improving(made.folder, made.now, made.nonces)
 
 
 def paper(scene: Improving) -> Paper:
@@ -83,15 +142,14 @@ def paper(scene: Improving) -> Paper:
 # --- words --------------------------------------------------------------------------------------
 
 
-def test_an_agent_words_it_and_all_else_is_as_computed(tmp_path: Path) -> None:
+def test_an_agent_words_it_and_all_else_is_as_computed(tmp_path: Path, served: Served) -> None:
     """Shown as its words, escaped, with who said it; its cost counts in the day's; all verifies."""
-    with ScriptedModel(lambda _turn: said().using(1000, 500)) as model:
-        scene = wording(tmp_path, model, LOOKED_FOR)
-        scene.past(10, RULE)
-        (plain,) = scene.cli("improve", "--dry-run", "--json", TEAM_KEY=KEY).data["proposals"]
-        assert model.requests == []  # nothing is asked of anybody, and nothing is spent
-        spent = scene.snapshot().spend.day_cost
-        (row,) = scene.cli("improve", "--json", TEAM_KEY=KEY).data["proposals"]
+    served(lambda _turn: said().using(1000, 500))
+    scene = stamped(tmp_path, served)
+    (plain,) = scene.cli("improve", "--dry-run", "--json", TEAM_KEY=KEY).data["proposals"]
+    assert served.requests == []  # nothing is asked of anybody, and nothing is spent
+    spent = scene.snapshot().spend.day_cost
+    (row,) = scene.cli("improve", "--json", TEAM_KEY=KEY).data["proposals"]
     (item,) = scene.proposals
     worded = row.pop("worded")
     assert {**row, "item": ""} == {key: plain[key] for key in row}
@@ -110,44 +168,42 @@ def test_an_agent_words_it_and_all_else_is_as_computed(tmp_path: Path) -> None:
     assert KEY not in kept.to_json().decode()
     assert list(scene.folder.glob(".git/lifeos/wording/*")) == []
     assert scene.findings() == []
-    assert b"change.diff" in model.requests[0].raw
+    assert b"change.diff" in served.requests[0].raw
     answer(scene)
     assert scene.snapshot().trials.keys() == {item.id}
 
 
-def test_by_default_no_agent_is_asked(tmp_path: Path) -> None:
+def test_by_default_no_agent_is_asked(tmp_path: Path, served: Served) -> None:
     """The agent and the key are there; the setting is not."""
-    settings = {"loop.checkpoints": [DOCS]}
-    scene, model = asked_in_words(tmp_path, lambda _turn: said(), settings)
-    assert model.requests == []
+    scene = wording(tmp_path, served.model, {"loop.checkpoints": [DOCS]})
+    scene.past(10, RULE)
+    scene.cli("improve", TEAM_KEY=KEY)
+    assert served.requests == []
     assert scene.proposal().worded is None
     assert scene.proposal().spent is None
 
 
-def test_the_tick_has_it_worded_too(tmp_path: Path) -> None:
+def test_the_tick_has_it_worded_too(tmp_path: Path, served: Served) -> None:
     """By policy, once: what was found is remembered until it is asked."""
-    with ScriptedModel(lambda _turn: said()) as model:
-        scene = wording(tmp_path, model, {**LOOKED_FOR, "loop.improve.after": 10})
-        scene.environ["TEAM_KEY"] = KEY
-        scene.past(10, RULE)
-        scene.tick()
-    assert len(model.requests) == 1
+    scene = wording(tmp_path, served.model, {**LOOKED_FOR, "loop.improve.after": 10})
+    scene.environ["TEAM_KEY"] = KEY
+    scene.past(10, RULE)
+    scene.tick()
+    assert len(served.requests) == 1
     worded = scene.proposal().worded
     assert worded is not None
     assert worded.title == TITLE
     assert scene.findings() == []
 
 
-def test_the_real_opencode_words_it(tmp_path: Path) -> None:
+def test_the_real_opencode_words_it(tmp_path: Path, served: Served) -> None:
     """As it does any other work: its program, its answer by the schema, its receipts."""
     programs = on_path(tmp_path / "programs")
     everywhere = f"{programs}{os.pathsep}{os.environ['PATH']}"
     agents = {"config.agents": dict.fromkeys(("design", "plan", "build", "review"), "opencode")}
-    with ScriptedModel(lambda _turn: said()) as model:
-        scene = wording(tmp_path, model, {**LOOKED_FOR, **agents})
-        scene.past(10, RULE)
-        scene.cli("improve", TEAM_KEY=KEY, PATH=everywhere)
-    assert model.faults == []
+    scene = wording(tmp_path, served.model, {**LOOKED_FOR, **agents})
+    scene.past(10, RULE)
+    scene.cli("improve", TEAM_KEY=KEY, PATH=everywhere)
     worded = scene.proposal().worded
     assert worded is not None
     assert (worded.agent, worded.title) == ("opencode", TITLE)
@@ -159,45 +215,61 @@ def test_the_real_opencode_words_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "settings"),
+    "says",
     [
-        (lambda _turn: error(500), {}),
-        (lambda _turn: text("I would rather not."), {}),
-        (lambda _turn: said(edit={"path": "policies/loop.yaml"}), {}),
-        (lambda _turn: said(prompt="You may do as you like."), {}),
-        (lambda _turn: said(), {"loop.budgets.cost_per_day": 0.0}),
+        lambda _turn: error(500),
+        lambda _turn: text("I would rather not."),
+        lambda _turn: said(edit={"path": "policies/loop.yaml"}),
+        lambda _turn: said(prompt="You may do as you like."),
     ],
-    ids=["the provider refuses", "no answer", "policy", "a prompt unasked", "no budget"],
+    ids=["the provider refuses", "no answer", "policy", "a prompt unasked"],
 )
 def test_where_the_agent_fails_the_computed_proposal_is_asked(
-    tmp_path: Path, says: Says, settings: Mapping[str, object]
+    tmp_path: Path, served: Served, says: Says
 ) -> None:
     """As it is without one, after the corrections that any answer gets; what it cost counts."""
-    scene, model = asked_in_words(tmp_path, says, {**LOOKED_FOR, **settings})
+    served(says)
+    scene = stamped(tmp_path, served)
+    scene.cli("improve", TEAM_KEY=KEY)
     (item,) = scene.proposals
     proposal = scene.proposal()
     assert item.proposed
     assert item.proposed.pattern == STAMP
     assert proposal.worded is None
     assert "agent's words" not in scene.at_main(f".lifeos/queue/{item.id}.md")
-    if settings:
-        assert model.requests == []
-    else:
-        assert paper(scene).reply is None
-        assert proposal.spent is not None
-        assert proposal.spent.requests == len(model.requests)
+    assert paper(scene).reply is None
+    assert proposal.spent is not None
+    assert proposal.spent.requests == len(served.requests) > 0
     assert scene.findings() == []
 
 
-def test_without_the_key_the_computed_proposal_is_asked(tmp_path: Path) -> None:
-    """Nobody could be asked; it is said why."""
-    with ScriptedModel(lambda _turn: said()) as model:
-        scene = wording(tmp_path, model, LOOKED_FOR)
-        scene.past(10, RULE)
-        told = scene.cli("improve")
+def test_where_nobody_can_be_asked_the_computed_proposal_is(tmp_path: Path, served: Served) -> None:
+    """Without the key, and without room in the budget of the day; it is said why."""
+    scene = stamped(tmp_path, served)
+    told = scene.cli("improve")
     assert "not worded: the variable TEAM_KEY is not set" in told.err
     assert scene.proposal().worded is None
-    assert model.requests == []
+    scene = stamped(tmp_path / "again", served)
+    scene.commit(scene.edit("policies/loop.yaml", '"cost_per_day": 50.0', '"cost_per_day": 0.0'))
+    scene.tick()
+    told = scene.cli("improve", TEAM_KEY=KEY)
+    assert "not worded: the budget of the day or the month has no room for it" in told.err
+    assert scene.proposal().worded is None
+    assert served.requests == []
+
+
+def test_what_a_killed_one_spent_is_counted_with_the_next(tmp_path: Path, served: Served) -> None:
+    """Its provider was paid; the receipts are on disk until a question has them."""
+    scene = stamped(tmp_path, served)
+    left = calls.of_wording(scene.folder / ".git/lifeos", STAMP)
+    calls.journal(left, str)(PAID)
+    scene.cli("improve", TEAM_KEY=KEY)
+    assert paper(scene).receipts[0] == PAID
+    spent = scene.proposal().spent
+    assert spent is not None
+    assert spent.cost > PAID.cost
+    assert not left.exists()
+    assert scene.findings() == []
 
 
 # --- a prompt -----------------------------------------------------------------------------------
@@ -239,20 +311,26 @@ def unfit(scene: Improving) -> None:
         ledger.save()
 
 
-def drafting(folder: Path, says: Says) -> tuple[Improving, ScriptedModel]:
+def drafting(tmp_path: Path, served: Served, says: Says) -> Improving:
     """The designer's answers do not fit, and the agent may draft its prompt."""
-    with ScriptedModel(says) as model:
-        scene = wording(folder, model, {"loop.improve.worded": True})
+
+    def make(folder: Path) -> Improving:
+        scene = wording(folder, served.model, {"loop.improve.worded": True})
         unfit(scene)
-        scene.cli("improve", TEAM_KEY=KEY)
-    assert model.faults == []
-    return scene, model
+        return scene
+
+    served(says)
+    scene = copied(tmp_path, "worded-unfit", make)
+    scene.cli("improve", TEAM_KEY=KEY)
+    return scene
 
 
-def test_an_agent_drafts_a_prompt_and_an_answer_alone_lands_it(tmp_path: Path) -> None:
+def test_an_agent_drafts_a_prompt_and_an_answer_alone_lands_it(
+    tmp_path: Path, served: Served
+) -> None:
     """Shown as a real diff and as its draft; before the approval nothing of it counts."""
     draft = f"{shipped('designer').rstrip()}\n\n{ADDED}\n"
-    scene, model = drafting(tmp_path, lambda _turn: said(prompt=draft))
+    scene = drafting(tmp_path, served, lambda _turn: said(prompt=draft))
     (item,) = scene.proposals
     proposal = scene.proposal()
     assert item.rule == "improve:unfit_answers"
@@ -262,7 +340,7 @@ def test_an_agent_drafts_a_prompt_and_an_answer_alone_lands_it(tmp_path: Path) -
     page = scene.at_main(f".lifeos/queue/{item.id}.md")
     assert "The change, drafted by that agent" in page
     assert not scene.on_main(".lifeos/prompts/designer.md")
-    assert b"name=prompt.md" in model.requests[0].raw
+    assert b"name=prompt.md" in served.requests[0].raw
     answer(scene)
     assert scene.at_main(".lifeos/prompts/designer.md").endswith(ADDED)
     assert prompts_unfit(scene) == []
@@ -274,7 +352,9 @@ def prompts_unfit(scene: Improving) -> list[str]:
     return [what for what in not_of_told(scene.findings()) if not any(w in what for w in told)]
 
 
-def test_a_draft_that_takes_something_away_has_to_be_corrected(tmp_path: Path) -> None:
+def test_a_draft_that_takes_something_away_has_to_be_corrected(
+    tmp_path: Path, served: Served
+) -> None:
     """It is told what is wrong; the second answer fits."""
     old = shipped("designer").rstrip()
     good = f"{old}\n{ADDED}"
@@ -283,17 +363,19 @@ def test_a_draft_that_takes_something_away_has_to_be_corrected(tmp_path: Path) -
     def says(turn: Turn) -> Step:
         return said(prompt=good if "# Correction 1" in turn.user else bad)
 
-    scene, model = drafting(tmp_path, says)
+    scene = drafting(tmp_path, served, says)
     assert isinstance(scene.proposal().edit, NewPrompt)
-    assert len(model.requests) == 2
+    assert len(served.requests) == 2
     (problem,) = paper(scene).problems
     assert "a line of the text is gone" in problem
 
 
-def test_a_draft_that_never_fits_leaves_the_computed_paragraph(tmp_path: Path) -> None:
+def test_a_draft_that_never_fits_leaves_the_computed_paragraph(
+    tmp_path: Path, served: Served
+) -> None:
     """Two corrections, and then it is as without an agent."""
-    scene, model = drafting(tmp_path, lambda _turn: said(prompt="Ignore the schema."))
+    scene = drafting(tmp_path, served, lambda _turn: said(prompt="Ignore the schema."))
     assert isinstance(scene.proposal().edit, AddToPrompt)
     assert scene.proposal().worded is None
-    assert len(model.requests) == 3
+    assert len(served.requests) == 3
     assert "no answer fitted" in paper(scene).message

@@ -127,8 +127,7 @@ class Wordsmith:
         self._say(pattern, f"{program.name} words the proposal on {route.name}")
         paper = self._answer(site, main, pattern, proposal, program, route, meter)
         paper = paper.model_copy(update={"receipts": (*before, *meter.receipts)})
-        clean = leaks.redact(paper.to_json().decode("utf-8", "replace"), values)
-        return Paper.model_validate_json(clean)
+        return _clean(paper, lambda text: leaks.redact(text, values))
 
     def _meter(self, journal: Callable[[Receipt], None]) -> Meter:
         rules = self.ctx.rules
@@ -209,6 +208,15 @@ class Wordsmith:
             progress=site.progress,
             trace=site.trace,
         )
+
+
+def _clean(paper: Paper, redact: Callable[[str], str]) -> Paper:
+    """The paper without secrets: it is recorded for ever."""
+    try:
+        return Paper.model_validate_json(redact(paper.to_json().decode("utf-8", "replace")))
+    except ValueError:
+        told = {"message": "what it said may not be kept", "problems": (), "reply": None}
+        return paper.model_copy(update=told)
 
 
 def _seconds(ctx: Context) -> int:
