@@ -690,8 +690,8 @@ class World:
         self.expected.pop(run.id, None)
         if facts.outcome not in (Success.OK, Verdict.ACCEPT):
             return
-        loop = self.rules_of(run)
-        rule = stage_checkpoint(Case(run=run, stage=stage, facts=facts, loop=loop, now=self.now))
+        rules = self.sets[run.governance]
+        rule = stage_checkpoint(Case(run=run, stage=stage, facts=facts, rules=rules, now=self.now))
         if rule:
             self.expected[run.id] = (rule, tuple(Stage)[tuple(Stage).index(stage) + 1])
         if (judgement.action is Action.ADVANCE) and bool(rule) != (judgement.ask is not None):
