@@ -339,6 +339,8 @@ def test_an_agent_drafts_a_prompt_and_an_answer_alone_lands_it(
     assert proposal.paths == (".lifeos/prompts/designer.md",)
     page = scene.at_main(f".lifeos/queue/{item.id}.md")
     assert "The change, drafted by that agent" in page
+    alone = page.split("What that agent adds to the prompt, and nothing else")[1]
+    assert alone.split("```")[1].strip() == f"text\n{ADDED}"
     assert not scene.on_main(".lifeos/prompts/designer.md")
     assert b"name=prompt.md" in served.requests[0].raw
     answer(scene)

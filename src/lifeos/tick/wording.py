@@ -35,7 +35,7 @@ from lifeos.core.policy.words import AgentKind
 from lifeos.core.prompts import Bounds, NonceInside, render
 from lifeos.core.receipt import AgentFacts, Receipt
 from lifeos.core.replies import schema_text
-from lifeos.core.replies.wording import EXAMPLE, WordingReply, read
+from lifeos.core.replies.wording import EXAMPLE, WordingReply, added_lines, read
 from lifeos.core.state import Due
 from lifeos.errors import LifeosError
 from lifeos.proxy import Allowance, Door, Meter, Route, opened
@@ -166,6 +166,7 @@ class Wordsmith:
         return Paper(
             who=who,
             reply=asked.value,
+            added=tuple(added_lines(prompt, asked.value.prompt) or ()) if asked.value else (),
             answer=sha256(asked.last.text) if asked.value else "",
             rounds=len(asked.said),
             problems=asked.problems,

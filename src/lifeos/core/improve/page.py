@@ -59,6 +59,9 @@ def details(proposal: Proposal, item: str) -> list[tuple[str, str]]:
     if proposal.worded is not None:
         parts.append(("In an agent's words, which prove nothing", words(proposal.worded)))
     drafted = proposal.worded is not None and proposal.worded.drafted
+    if proposal.worded is not None and drafted:
+        added = "\n".join(one_line(line, 500) for line in proposal.worded.added)
+        parts.append(("What that agent adds to the prompt, and nothing else", added))
     parts += [
         ("The evidence, as computed", "\n".join((*proposal.evidence, *_rests(proposal)))),
         ("The change, drafted by that agent" if drafted else "The change", proposal.diff),

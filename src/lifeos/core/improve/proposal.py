@@ -153,7 +153,8 @@ class Worded(Frozen):
     """What an agent said of a proposal, and who that was. Shown as its words; it decides nothing.
 
     ``model`` is the name in the configuration, ``id`` what the provider calls it; ``answer`` the
-    digest of its last message. ``drafted``: the change is the text of a prompt that it wrote.
+    digest of its last message. ``drafted``: the change is the text of a prompt that it wrote, with
+    these lines ``added``.
     """
 
     agent: str
@@ -164,6 +165,7 @@ class Worded(Frozen):
     title: str
     why: str
     drafted: bool = False
+    added: tuple[str, ...] = ()
     answer: str
 
 

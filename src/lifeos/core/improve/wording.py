@@ -36,10 +36,12 @@ class Paper(Frozen):
 
     ``reply`` None: it did not come to an answer that fits (``failure``), and the proposal is as it
     was computed. ``answer`` is the digest of its last message. ``problems`` had to be corrected.
+    ``added`` are the lines that its draft adds to a prompt.
     """
 
     who: AgentFacts
     reply: WordingReply | None = None
+    added: tuple[str, ...] = ()
     answer: str = ""
     rounds: int = 0
     problems: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ def words_of(paper: Paper, proposal: Proposal) -> Worded | None:
     """What of a paper the proposal says; None where there was no answer."""
     if paper.reply is None:
         return None
+    drafted = isinstance(proposal.edit, NewPrompt)
     return Worded(
         agent=paper.who.agent,
         version=paper.who.version,
@@ -93,7 +96,8 @@ def words_of(paper: Paper, proposal: Proposal) -> Worded | None:
         id=paper.who.id,
         title=paper.reply.title,
         why=paper.reply.why,
-        drafted=isinstance(proposal.edit, NewPrompt),
+        drafted=drafted,
+        added=paper.added if drafted else (),
         answer=paper.answer,
     )
 

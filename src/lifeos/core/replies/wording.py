@@ -69,7 +69,7 @@ def unfit_draft(before: str, after: str) -> list[str]:
 
 
 def _wrong(before: str, after: str) -> Iterator[str]:
-    added = _added(before, after)
+    added = added_lines(before, after)
     if added is None:
         yield (
             "- `prompt`: a line of the text is gone, changed or moved; keep every line as it is, "
@@ -90,7 +90,7 @@ def _wrong(before: str, after: str) -> Iterator[str]:
         yield "- `prompt`: has a placeholder, and nothing fills it in"
 
 
-def _added(before: str, after: str) -> list[str] | None:
+def added_lines(before: str, after: str) -> list[str] | None:
     """The lines that are new; None where one of the old lines is not there any more, in order."""
     old, added = before.rstrip().split("\n"), []
     for line in after.rstrip().split("\n"):
