@@ -191,6 +191,16 @@ def test_a_model_that_costs_nothing_needs_nothing_set_aside() -> None:
             "they cannot be limited",
             'write `commands: ["*"]`',
         ),
+        (
+            {
+                "config": {**WORKS, "agents": {"build": "opencode"}},
+                "loop": {"improve": {"worded": True}},
+            },
+            LOOP,
+            "improve",
+            "improve.worded wants an agent with a model, and agents.review is `recipe`",
+            "write `worded: false`",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_line_and_fix(

@@ -11,7 +11,7 @@ from lifeos.core.facts import Answer, Attempt, Draft, Improving, LandProposal, W
 from lifeos.core.improve.trial import Measure, Measured, Proposed, Window
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.state import Due, PullRequest, Trial
-from lifeos.model import CloseOutcome, Decision, ItemKind, Trust
+from lifeos.model import CloseOutcome, Decision, ItemKind, Trust, Usage
 from story import MAIN, Story, rules
 
 WINDOW = Window(runs=2)
@@ -85,6 +85,15 @@ def test_a_proposal_is_asked_by_its_own_rule_and_nothing_else_is() -> None:
     story.refuses(Held.model_validate(base | bare), "is not asked as proposals are")
     governance = {"item_kind": "governance", "rule": "improve:idle_rule", "proposed": PATTERN}
     story.refuses(Held.model_validate(base | governance), "is not asked as proposals are")
+
+
+def test_what_an_agent_was_paid_to_word_it_counts_in_the_day() -> None:
+    """The question's own record has it: there is no run whose attempt it could be."""
+    spent = Usage(cost=0.25, tokens=10, requests=1, estimated=True)
+    story = asked(PATTERN.model_copy(update={"spent": spent}))
+    assert story.snapshot.spend.day_cost == story.snapshot.spend.month_cost == 0.25
+    assert story.snapshot.spend.day_estimated
+    assert asked().snapshot.spend.day_cost == 0
 
 
 # --- answers ----------------------------------------------------------------------------------
