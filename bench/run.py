@@ -20,6 +20,7 @@ import rows_backtest
 import rows_ledger
 import rows_matrix
 import rows_past
+import rows_provenance
 import rows_remote
 import rows_scale
 import rows_start
@@ -39,9 +40,20 @@ ROWS: Mapping[str, Callable[[Scene, Peers], list[Row]]] = {
     "matrix": lambda place, _peers: rows_matrix.rows(place),
     "past": lambda place, _peers: rows_past.rows(place),
     "backtest": lambda place, _peers: rows_backtest.rows(place),
+    "provenance": lambda place, _peers: rows_provenance.rows(place),
     "scale": lambda place, _peers: rows_scale.rows(place),
 }
-PAGE_ROWS = ("start", "ledger", "work", "agent", "remote", "matrix", "past", "backtest")
+PAGE_ROWS = (
+    "start",
+    "ledger",
+    "work",
+    "agent",
+    "remote",
+    "matrix",
+    "past",
+    "backtest",
+    "provenance",
+)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import truehistory
 from lifeos.governance import governance_digest
 from lifeos.initial import render_init
 from lifeos.store.ledger import Ledger
@@ -74,6 +75,17 @@ class Scene:
             say(f"making a ledger of {count:,} transitions")
             with new_repository(path) as repo:
                 make(repo, count)
+        return path
+
+    def history(self, near: int) -> Path:
+        """A repository whose ledger has about so many transitions, and whose main has all of it."""
+        path = self.folder / f"history-{near}-{rules()}"
+        if not path.exists():
+            say(f"making a ledger of {near:,} transitions with its main")
+            with new_repository(path) as repo:
+                truehistory.make(repo, near)
+            git(path, "update-ref", "-d", "refs/heads/work")
+            git(path, "reset", "-q", "--hard", "main")
         return path
 
     def tasks(self) -> Path:
