@@ -14,8 +14,12 @@ from command_line import TASK, Project, project
 from conftest import EMAIL, NAME, require
 from lifeos.core.answers import answer_path
 from lifeos.core.records import Resolved
+from lifeos.governance import load_set
 from lifeos.model import Trust
+from lifeos.store.ledger import Ledger
+from lifeos.store.redactions import redactions_of
 from lifeos.store.repo import Repo
+from lifeos.tick.redact import not_ordered
 from loop_scene import begin_scene
 
 LEDGER = "refs/heads/lifeos/ledger"
@@ -130,3 +134,22 @@ def test_a_record_that_wants_less_than_the_rules_is_named(scene: Project) -> Non
     """The record cannot say that a name in a commit was enough."""
     what = f"the answer to {answer(scene).item}: it came by trust commit; the rules want signature"
     named(scene, recorded(scene, trust="commit"), what)
+
+
+def test_an_order_to_redact(scene: Project) -> None:
+    """It is signed as an answer is; the same words without an approver's key are no order."""
+    run = scene.cli("show", TASK, "--json").data["run"]
+    scene.cli("redact", f"{run}:3", "plan.md", "--note", "A customer")
+    assert scene.git("cat-file", "commit", "main").count("gpgsig") == 1
+    assert scene.cli("verify", "--json").data["good"]
+    scene.git("commit", "--quiet", "--amend", "--no-edit", "--no-gpg-sign", "--allow-empty")
+    order = scene.git("rev-parse", "main")
+    with Repo.open(scene.folder) as repo:
+        (known,) = redactions_of(repo, scene.tip())
+        about = known.about.model_copy(update={"order": order})
+        ledger = Ledger.open(repo)
+        assert ledger is not None
+        rules = load_set(ledger.governance(ledger.snapshot.governance)).governance
+        assert rules is not None
+        (why,) = not_ordered(repo, about, order, rules.approvals)
+    assert why.endswith("is not an approver's")

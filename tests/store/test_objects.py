@@ -250,3 +250,15 @@ def test_an_id_that_is_an_option_or_an_expression_is_refused(repo: Path) -> None
         for text in ("HEAD", "--batch-all-objects", "a" * 39, "A" * 40, "a" * 40 + "\nHEAD"):
             with pytest.raises(ValueError, match="not an object id"):
                 opened.objects.read(text)
+
+
+def test_objects_written_together(opened: Repo) -> None:
+    """They are there at once, also where git packs one meanwhile; and later ones stand alone."""
+    objects = opened.objects
+    with objects.together():
+        packed, kept = objects.write_blob(b"packed meanwhile\n"), objects.write_blob(b"kept\n")
+        (objects.folder / packed[:2] / packed[2:]).unlink()
+        assert objects.read(kept) == ("blob", b"kept\n")
+    with pytest.raises(ZeroDivisionError), objects.together():
+        raise ZeroDivisionError
+    assert objects.read(objects.write_blob(b"alone\n")) == ("blob", b"alone\n")

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "verify": "Replay the ledger and check what it claims.",
     "export": "Carry the questions, or your answers, in a file: no network needed.",
     "import": "Take over answers from such a file.",
+    "redact": "Take content out of the ledger that should never have been there.",
     "validate": "Check the files: governance and backlog.",
     "doctor": "Check the surroundings: git, sandbox, identity, models.",
     "schema": "The JSON Schema of a policy file or of an output.",

@@ -42,8 +42,8 @@ def resolve_at(repo: Repo, ledger: Ledger, text: str) -> str:
     Who may write on main can write any trailer there: one that names no transition of this ledger
     counts as none, and then the commit's time decides, which is what its author says it is.
     """
-    commit = commit_called(repo, text)
-    if commit is not None:
+    commit = commit_called(repo, text) or known_as_before(repo, ledger, text)
+    if commit:
         return _of_commit(repo, ledger, commit, text)
     from lifeos.core.when import when
 
@@ -68,20 +68,30 @@ def commit_called(repo: Repo, text: str) -> str | None:
     return result.out.decode().strip() if result.status == 0 else None
 
 
+def known_as_before(repo: Repo, ledger: Ledger, text: str) -> str:
+    """The transition that had this id before something was redacted; '' if none had."""
+    from lifeos.store.encoding import OID
+    from lifeos.store.redactions import renamed
+
+    return renamed(repo, ledger.tip).get(text, "") if OID.fullmatch(text) else ""
+
+
 def _of_commit(repo: Repo, ledger: Ledger, commit: str, text: str) -> str:
-    from lifeos.store.remote import contains
+    from lifeos.store.redactions import known_as
     from lifeos.store.story import is_transition, named_tip
 
-    if contains(repo, ledger.tip, commit):
-        return commit
+    known = known_as(repo, ledger.tip, commit)
+    if known:
+        return known
     if is_transition(repo, commit):
         raise UsageError(
             f"--at {text[:80]} is a transition of another history of the ledger",
             "lifeos log shows those of this one; git reflog lifeos/ledger its former tips",
         )
     named = named_tip(repo, commit)
-    if named and contains(repo, ledger.tip, named):
-        return named
+    known = known_as(repo, ledger.tip, named) if named else ""
+    if known:
+        return known
     return _last(repo, ledger, repo.objects.commit(commit).committer.when, text)
 
 

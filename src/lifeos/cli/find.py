@@ -112,15 +112,19 @@ def _commit(ledger: Ledger, name: str) -> RunName | CommitName | None:
     """A transition by its commit, or the run that landed a commit of main."""
     from lifeos.core.records import Closed, Noted
     from lifeos.store.history import is_ancestor
+    from lifeos.store.redactions import renamed
     from lifeos.store.story import newest
 
     repo = ledger.repo
     result = repo.git.call("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    commit = result.out.decode().strip() if result.status == 0 else name
+    if result.status == 0 and is_ancestor(repo, commit, ledger.tip):
+        return CommitName(commit)
+    renamed_to = renamed(repo, ledger.tip).get(commit)  # its id before something was redacted
+    if renamed_to is not None:
+        return CommitName(renamed_to)
     if result.status != 0:
         return None
-    commit = result.out.decode().strip()
-    if is_ancestor(repo, commit, ledger.tip):
-        return CommitName(commit)
     for entry in newest(repo, ledger.tip, words=[commit]):
         record = entry.record
         if isinstance(record, Closed) and record.landed == commit:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class AttemptData(Frozen):
     """``lifeos.show-attempt/v1``: one attempt. ``artifacts`` are the names of what it left.
 
-    ``record`` is its ledger commit, ``work`` who did it and what they said.
+    ``redacted`` are those of them whose content was taken out of the ledger later. ``record`` is
+    its ledger commit, ``work`` who did it and what they said.
     """
 
     n: int
@@ -46,6 +47,7 @@ class AttemptData(Frozen):
     mode: str = ""
     tree: str = ""
     artifacts: tuple[str, ...] = ()
+    redacted: tuple[str, ...] = ()
     record: str = ""
     work: WorkData = WorkData()
 
@@ -195,6 +197,16 @@ def worked_on(ledger: Ledger, passage: Passage) -> tuple[AttemptData, ...]:
         attempt.model_copy(update={"work": work_of(ledger, passage, attempt)})
         for attempt in attempts_of(passage)
     )
+
+
+def redacted_of(ledger: Ledger, passage: Passage, n: int) -> tuple[str, ...]:
+    """The names of what an attempt left, and what was redacted since; of its work by path."""
+    from lifeos.store.entries import attempt_path
+    from lifeos.store.redactions import redactions_of
+
+    begin = f"{attempt_path(passage.run, n)}/"
+    paths = (path for one in redactions_of(ledger.repo, ledger.tip) for path in one.about.paths)
+    return tuple(path.removeprefix(begin) for path in paths if path.startswith(begin))
 
 
 def _attempt(commit: str, record: Finished) -> AttemptData:

@@ -34,6 +34,7 @@ OUTPUTS = {
     "backtest": "backtest_command:BackTestData",
     "export": "export_command:ExportData",
     "import": "import_command:ImportData",
+    "redact": "redact_command:RedactData",
     "validate": "validate_command:ValidateData",
     "doctor": "doctor_command:DoctorData",
     "demo": "demo_command:DemoData",

@@ -122,6 +122,8 @@ def attempt_screen(run: str, data: AttemptData) -> str:
     lines += attempt_lines(data)
     if data.artifacts:
         lines += ["", f"it left: {', '.join(data.artifacts)}"]
+        if data.redacted:
+            lines.append(f"redacted since, as each of them says: {', '.join(data.redacted)}")
         lines.append(f"next: lifeos show {run} {data.n} {data.artifacts[-1]}")
     return "\n".join(lines)
 

@@ -109,7 +109,7 @@ def _show_run(ledger: Ledger, run: str, *, json: bool) -> None:
 
 
 def _show_attempt(ledger: Ledger, name: RunName, *, json: bool) -> None:
-    from lifeos.cli.passage import attempts_of, passage_of
+    from lifeos.cli.passage import attempts_of, passage_of, redacted_of
     from lifeos.cli.screen import attempt_screen
     from lifeos.cli.workers import work_of
 
@@ -121,7 +121,8 @@ def _show_attempt(ledger: Ledger, name: RunName, *, json: bool) -> None:
         raise UsageError(
             f"run {name.run} has no attempt {name.n}: {had}", f"lifeos show {name.run}"
         )
-    data = data.model_copy(update={"work": work_of(ledger, passage, data)})
+    redacted = redacted_of(ledger, passage, data.n)
+    data = data.model_copy(update={"work": work_of(ledger, passage, data), "redacted": redacted})
     if json:
         show_json("show-attempt", data)
     else:
@@ -258,10 +259,16 @@ def _patch(ledger: Ledger, passage: Passage, n: int) -> bytes:
     """What the work changes, against the commit that it was built on; b"" without work."""
     from lifeos.cli.passage import attempts_of
     from lifeos.store.diff import patch
+    from lifeos.store.entries import attempt_path
+    from lifeos.store.trees import lookup
 
     base = passage.opened.base
     for entry in passage.entries:
         if entry.record.kind == "claimed" and (not n or entry.record.n <= n):
             base = entry.record.base
     built = [a for a in attempts_of(passage) if a.tree and (not n or a.n == n)]
-    return patch(ledger.repo, base, built[-1].tree) if built else b""
+    if not built:
+        return b""
+    path = f"{attempt_path(passage.run, built[-1].n)}/tree"
+    work = lookup(ledger.repo.objects, passage.tree, path)  # another one, if it was redacted
+    return patch(ledger.repo, base, work.oid if work else built[-1].tree)

@@ -34,6 +34,7 @@ _NOUNS = {
     "protected paths": "landings, judged again by where they write",
     "landings": "landings, merged again",
     "proposals": "steps of proposals, compared, landed and measured again",
+    "redactions": "redactions: ordered by approvers, and the rest proved to be what it was",
     "commits on main": "commits, told apart by what the ledger knows of them",
 }
 _EVERY = 97

@@ -344,7 +344,14 @@ class Chronicler:
                 self._of_proposal(record.item, **told, measured_in=commit)
             case Topic.DROPPED:
                 self._of_proposal(record.item, dropped_at=record.at)
-            case Topic.LANDING | Topic.HISTORY | Topic.WOKEN | Topic.PULL | Topic.SEARCHED:
+            case (
+                Topic.LANDING
+                | Topic.HISTORY
+                | Topic.WOKEN
+                | Topic.PULL
+                | Topic.SEARCHED
+                | Topic.REDACTED
+            ):
                 pass  # how, and not what: told by what follows
 
     def _landed(self, commit: str, record: Noted) -> None:

@@ -538,7 +538,7 @@ def _noted(  # noqa: C901, PLR0912
             return _noted_woken(snapshot, record)
         case Topic.PULL:
             return _noted_pull(snapshot, record)
-        case Topic.REVERTED | Topic.HISTORY:
+        case Topic.REVERTED | Topic.HISTORY | Topic.REDACTED:
             return snapshot
 
 

@@ -223,6 +223,7 @@ class Topic(StrEnum):
     RESTARTED = "restarted"
     HISTORY = "history"
     WOKEN = "woken"  # a person lets a paused run go on before its time
+    REDACTED = "redacted"  # content was taken out of the ledger, on an approver's order
     PULL = "pull"  # a queue PR was intended, opened, or opened again
     SEARCHED = "searched"  # the ledger was searched for patterns
     LANDED = "landed"  # an approved proposal is on main; its rules are adopted with it

@@ -6,6 +6,7 @@ The tree of the tip holds what open runs need and what has to be found without w
     packets/<xx>/<run>/...    the evidence of ended runs
     closed/<xx>/<task>        how the last run of a task ended
     governance/<digest>/...   the files of every adopted set
+    redactions/<order>/...    what was taken out, and the ids that transitions had before
     state.json                a snapshot, fresh every ``STATE_EVERY`` transitions
 
 When a run is closed its folder leaves the tip, so that no folder grows with the age of the
@@ -113,6 +114,8 @@ class Ledger:
         ledger = cls.at(repo, tip)
         ledger.remote = remote
         if local is not None and not _contains(repo, tip, local):
+            if _had(repo, tip, local):
+                raise _redacted_on(remote)
             raise LedgerBroken(
                 f"lifeos/ledger of this clone has transitions that the one of {remote.name} lacks",
                 f"git log {tip[:12]}..lifeos/ledger shows them: either they were recorded while"
@@ -240,6 +243,38 @@ class Ledger:
             self._keep()
         return commit
 
+    def replace(self, tip: str, record: AnyRecord, artifacts: Mapping[str, bytes]) -> str:
+        """Put ``tip`` and one transition more in the place of the ledger. The new tip.
+
+        Only for a tip that says the same (see ``redactions``). Raises ``LedgerMoved`` when the
+        ledger is not where this one was read; nothing has changed then.
+        """
+        objects = self.repo.objects
+        snapshot = apply(self.snapshot, record)
+        changes: dict[str, Edit] = {
+            path: (_FILE, objects.write_blob(data)) for path, data in artifacts.items()
+        }
+        if snapshot.seq % STATE_EVERY == 0:
+            state = objects.write_blob(snapshot.model_dump_json().encode())
+            changes["state.json"] = (_FILE, state)
+        tree = edit(objects, objects.commit(tip).tree, changes)
+        message = commit_message(record, snapshot.seq, "")
+        commit = objects.write_commit(tree, (tip,), message, when=record.at)
+        if self.remote is not None:
+            from lifeos.store.remote import Update
+
+            moved = self.remote.push(Update(BRANCH, commit, self._kept[0]))
+        else:
+            moved = self.repo.refs.compare_and_swap(BRANCH, commit, self._kept[0], "lifeos")
+        if not moved:
+            raise LedgerMoved
+        self.tip, self.tree, self.snapshot = commit, tree, snapshot
+        self._kept = (commit, tree, snapshot)
+        local = self.repo.refs.read(BRANCH)
+        if local != commit:
+            self.repo.refs.compare_and_swap(BRANCH, commit, local, "lifeos")
+        return commit
+
     def flush(self) -> None:
         """Push what was appended since the last time, as one step; without a remote, nothing.
 
@@ -320,11 +355,25 @@ class Ledger:
             raise LedgerBroken("the branch lifeos/ledger has disappeared")
         few = few_entries(self.repo, tip, self.tip)
         entries = read_entries(self.repo, tip, self.tip) if few is None else iter(few)
-        self.snapshot = replay(self.snapshot, entries)
+        try:
+            self.snapshot = replay(self.snapshot, entries)
+        except LedgerBroken:
+            self._require_not_redacted(tip)
+            raise
         self.tip, self.tree = tip, self.repo.objects.commit(tip).tree
         self._kept = (self.tip, self.tree, self.snapshot)
         self._bring_local()
         return True
+
+    def _require_not_redacted(self, tip: str) -> None:
+        """Raise with the way out where the ledger was written anew while this command ran."""
+        if _contains(self.repo, tip, self.tip) or not _had(self.repo, tip, self.tip):
+            return
+        if self.remote is not None:
+            raise _redacted_on(self.remote)
+        raise Busy(
+            "something was redacted meanwhile: nothing was recorded", "run this command again"
+        )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -374,6 +423,14 @@ def require_seen(repo: Repo, ledger: Ledger) -> None:
     require_contains(repo, ledger, seen, "this clone has seen")
 
 
+def _redacted_on(remote: Remote) -> LedgerBroken:
+    return LedgerBroken(
+        f"something was redacted in lifeos/ledger of {remote.name}, and this clone has the ledger"
+        " as it was before",
+        "lifeos redact --accept checks it, takes it over, and removes it here",
+    )
+
+
 def _nothing() -> None:
     """Nobody waits for it."""
 
@@ -382,6 +439,13 @@ def _contains(repo: Repo, tip: str, commit: str) -> bool:
     from lifeos.store.remote import contains
 
     return contains(repo, tip, commit)
+
+
+def _had(repo: Repo, tip: str, commit: str) -> bool:
+    """Whether a ledger has this transition under another id since something was redacted."""
+    from lifeos.store.redactions import renamed
+
+    return commit in renamed(repo, tip)
 
 
 def require_contains(repo: Repo, ledger: Ledger, commit: str, who: str) -> None:
@@ -394,7 +458,7 @@ def require_contains(repo: Repo, ledger: Ledger, commit: str, who: str) -> None:
     if not found and ledger.remote is not None:
         now = ledger.remote.fetch(BRANCH)
         found = now is not None and all(_contains(repo, now, c) for c in (commit, ledger.kept))
-    if not found:
+    if not found and not _had(repo, ledger.tip, commit):
         raise LedgerBroken(
             f"the ledger does not contain {commit[:12]}, which {who}: it was rewound or replaced",
             "find out who moved lifeos/ledger; git reflog lifeos/ledger shows its former tips",

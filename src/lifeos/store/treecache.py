@@ -6,8 +6,9 @@ differ between many pairs of trees are fetched together, level by level, before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lifeos.store.git import GitError
 from lifeos.store.objects import MissingObject, Objects
@@ -33,7 +34,11 @@ class Difference:
 class TreeCache:
     """Reads the folders of one object store."""
 
-    def __init__(self, objects: Objects, whole: Whole) -> None:
+    def __init__(
+        self, objects: Objects, whole: Whole, known: Mapping[str, Folder] = MappingProxyType({})
+    ) -> None:
+        """``known`` are folders that are not in the store, or no more; it may grow."""
+        self._elsewhere = known
         self._objects = objects
         self._whole = whole
         self._id_size = 20 if objects.hash_name == "sha1" else 32
@@ -43,7 +48,7 @@ class TreeCache:
         """The entries of a folder by name; nothing for None. Raises ``MissingObject``."""
         if tree is None:
             return {}
-        known = self._known.get(tree)
+        known = self._known.get(tree) or self._elsewhere.get(tree)
         if known is None:
             known = self._keep(tree, read_tree(self._objects, tree))
         return known

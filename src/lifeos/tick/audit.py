@@ -25,6 +25,7 @@ from lifeos.store.treecache import Difference, TreeCache
 from lifeos.store.trees import FOLDER, walk
 from lifeos.tick.contentid import ContentIds
 from lifeos.tick.reading import governance_files
+from lifeos.tick.redacted import Redacted
 
 _WORK = re.compile(r"runs/[^/]+/\d+/tree")
 _RUN = re.compile(r"runs/[^/]+")
@@ -46,6 +47,7 @@ class Area(StrEnum):
     LANDINGS = "landings"
     PROPOSALS = "proposals"
     MAIN = "commits on main"
+    REDACTIONS = "redactions"
 
 
 class Finding(Frozen):
@@ -82,13 +84,14 @@ class Audit:
     _found_rules: dict[tuple[str, ...], tuple[str, Mapping[str, bytes]]] = field(
         default_factory=dict
     )
+    redacted: Redacted = field(default_factory=Redacted)
     _broken: dict[str, bool] = field(default_factory=dict)
     _blobs: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def trees(self) -> TreeCache:
         """The folders of ledger and main."""
-        return TreeCache(self.repo.objects, _is_whole)
+        return TreeCache(self.repo.objects, _is_whole, self.redacted.folders)
 
     @cached_property
     def _ids(self) -> ContentIds:
@@ -119,6 +122,15 @@ class Audit:
     def skip(self, what: str, area: Area | None = None) -> None:
         """Note what cannot be checked."""
         self.unchecked.setdefault(what, area or self.area)
+
+    def is_redacted(self, path: str, digest: str = "") -> bool:
+        """Whether the transition looked at put a placeholder there, for what had this digest."""
+        number = self.snapshot.seq  # of the transition before, or of this one
+        return self.redacted.is_placeholder(self.differences, path, number, digest)
+
+    def is_transition(self, commit: str) -> bool:
+        """Whether the ledger has this transition, under this id or since under another."""
+        return commit in self.commits or commit in self.redacted.former
 
     # --- reading -----------------------------------------------------------------------------
 

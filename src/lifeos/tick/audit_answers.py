@@ -17,7 +17,7 @@ from lifeos.errors import UsageError
 from lifeos.model import Decision, Trust
 from lifeos.store.entries import Entry
 from lifeos.store.history import introducing
-from lifeos.store.objects import LIFEOS, Commit
+from lifeos.store.objects import LIFEOS, Commit, MissingObject
 from lifeos.store.signature import verify
 from lifeos.tick.audit import Area, Audit
 
@@ -46,8 +46,14 @@ def _subject(audit: Audit, entry: Entry, record: Held) -> str | None:
     if rules is None:
         audit.skip("questions under rules that this lifeos cannot read")
         return None
-    contents = {run.id: audit.content(run.work, rules.config.id_prefix)} if run.work else {}
-    facts = Facts(main="", contents=contents)
+    try:
+        content = audit.content(run.work, rules.config.id_prefix) if run.work else ""
+    except MissingObject as error:
+        if not audit.redacted.took(error.oid):
+            raise
+        audit.skip("questions about work whose backlog was redacted")
+        return None
+    facts = Facts(main="", contents={run.id: content} if content else {})
     return subject_of(snapshot, facts, run, record.item, record.item_kind, record.about)
 
 

@@ -196,7 +196,7 @@ def check_main(audit: Audit, main: str, prefix: str) -> None:
         if not made.by_lifeos or made.commit in audit.works:
             continue
         audit.anchors += 1
-        lacking = [anchor for anchor in made.anchors if anchor not in audit.commits]
+        lacking = [anchor for anchor in made.anchors if not audit.is_transition(anchor)]
         for anchor in lacking:
             audit.find(
                 made.commit, f"it names the ledger tip {anchor[:12]}, which the ledger lacks"
@@ -228,6 +228,7 @@ def _queue(audit: Audit, made: Made, anchor: str) -> None:
     before, now = (_folder(audit, one.tree, QUEUE) if one else {} for one in (parent, made))
     if before == now:
         return
+    anchor = audit.redacted.former.get(anchor, anchor)
     asked = _folder(audit, audit.repo.objects.commit(anchor).tree, "queue")
     for name, entry in now.items():
         if before.get(name) == entry:

@@ -24,6 +24,7 @@ from lifeos.core.state import Snapshot
 from lifeos.model import Decision, Stage
 from lifeos.store.endings import Ended, closed_path, packet_path
 from lifeos.store.entries import Entry, attempt_path
+from lifeos.store.redactions import folder_of
 from lifeos.tick.audit import Area, Audit
 from lifeos.tick.proposals import place_of
 from lifeos.tick.reading import BACKLOG
@@ -112,6 +113,8 @@ def _may(  # noqa: C901, PLR0912  (one arm a kind of record: the list is the rul
             return (fresh and adopts) or (gone and _of_proposal(path, record.item))
         case Noted(topic=Topic.MEASURED | Topic.DROPPED):
             return gone and _of_proposal(path, record.item)
+        case Noted(topic=Topic.REDACTED):
+            return fresh and path.startswith(f"{folder_of(record.commit)}/")
         case Noted(topic=Topic.REVERTED):
             return after and path == closed_path(record.task)
         case Noted(topic=Topic.RESTARTED):
@@ -147,16 +150,20 @@ def _evidence(audit: Audit, entry: Entry, record: Finished) -> None:
     for path, digest in wanted.items():
         audit.count(Area.EVIDENCE)
         data = fresh.get(path)
+        if audit.is_redacted(path, digest):
+            continue
         if data is None or sha256(data) != digest:
             audit.find(entry.commit, f"{path} is not what the record names")
     work = audit.trees.lookup(entry.tree, f"{folder}/tree")
     built = record.facts.tree if record.facts and record.stage is Stage.BUILD else ""
-    if (work.oid if work else "") != built:
+    if (audit.redacted.as_it_was(work.oid) if work else "") != built:
         audit.find(entry.commit, f"{folder}/tree is not the work tree that the record names")
 
 
 def _task(audit: Audit, entry: Entry, path: str) -> None:
     """The task's text is the one that the run's digest stands for."""
+    if audit.is_redacted(path):
+        return
     run = audit.snapshot.runs.get(path.split("/")[1])
     tasks = parse(audit.read(entry.tree, path) or b"", BACKLOG, audit.prefix(entry.tree)).tasks
     if run is not None and (not tasks or tasks[0].digest != run.task_digest):
@@ -176,6 +183,8 @@ def _packet(audit: Audit, entry: Entry, record: Closed) -> None:
 def _of_packet(
     audit: Audit, entry: Entry, record: Closed, data: bytes | None, page: bytes | None
 ) -> Iterator[str]:
+    if audit.is_redacted(f"{packet_path(record.run)}/packet.json", record.packet):
+        return
     if data is None or sha256(data) != record.packet:
         yield f"the packet of {record.run} is not what the record names"
         return
@@ -184,14 +193,17 @@ def _of_packet(
     except (ValueError, KeyError, TypeError):
         yield f"the packet of {record.run} cannot be read"
         return
-    says = (packet.run, packet.outcome, packet.landed, packet.ledger_root, packet.ledger_tip)
-    parent = next(iter(entry.parents), "")
-    if says != (record.run, record.outcome, record.landed, audit.snapshot.root, parent):
+    says = (packet.run, packet.outcome, packet.landed, packet.ledger_root)
+    before = audit.redacted.ids_of(next(iter(entry.parents), ""))
+    told = (record.run, record.outcome, record.landed, audit.snapshot.root)
+    if says != told or packet.ledger_tip not in before:
         yield f"the packet of {record.run} says something else than its record"
     if packet.versions.get("lifeos") != __version__:
         what = "the readable form of packets made by other versions of lifeos"
         audit.skip(what, Area.PACKETS)
-    elif page != markdown(packet).encode():
+    elif page != markdown(packet).encode() and not audit.is_redacted(
+        f"{packet_path(record.run)}/packet.md"
+    ):
         yield f"{packet_path(record.run)}/packet.md does not say what packet.json says"
 
 

@@ -23,6 +23,7 @@ _WORDS = (
     '"topic":"landing"',
     '"topic":"pull"',
     '"topic":"reverted"',
+    '"topic":"redacted"',
     '"kind":"held"',
     '"kind":"resolved"',
 )
@@ -65,6 +66,8 @@ class Landings:
     landed: dict[str, Landed] = field(default_factory=dict)
     """By each commit that the landing brought: itself, the pure work, what a forge made of both."""
     taken_back: dict[str, TakenBack] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)
+    """The transition that followed a commit in which an approver ordered something redacted."""
     answers: dict[str, str] = field(default_factory=dict)
     """The item that a commit answers, or would have answered."""
     offered: dict[str, str] = field(default_factory=dict)
@@ -76,7 +79,7 @@ class Landings:
 
     def knows(self, commit: str) -> bool:
         """Whether the ledger has something to say of this commit."""
-        known = (self.landed, self.taken_back, self.answers, self.offered)
+        known = (self.landed, self.taken_back, self.answers, self.offered, self.orders)
         return any(commit in one for one in known)
 
     def reverted(self, run: str) -> TakenBack | None:
@@ -162,6 +165,8 @@ def _take(found: Landings, entry: Entry, pulls: Pulls) -> None:
     match record:
         case Noted(topic=Topic.LANDING) if record.run:
             _take_landing(found, entry, record, pulls.get(record.run, []))
+        case Noted(topic=Topic.REDACTED):
+            found.orders[record.commit] = entry.commit
         case Noted(topic=Topic.REVERTED):
             found.taken_back[record.commit] = TakenBack(
                 run=record.run or "",

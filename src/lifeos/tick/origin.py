@@ -12,18 +12,23 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lifeos.core.chronicle import Adopted, RunPast, chronicle_of
+from lifeos.core.records import Finished
 from lifeos.model import Stage
 from lifeos.store.blame import Blamed, Span, blame
-from lifeos.store.entries import Entry, entries_with
+from lifeos.store.entries import Entry, attempt_path, entries_with
 from lifeos.store.git import GitError
 from lifeos.store.history import ledger_commits
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import LIFEOS, MissingObject
+from lifeos.store.redactions import placeholders, renamed
+from lifeos.store.trees import lookup
 from lifeos.tick.landings import Landed, Landings, TakenBack
 from lifeos.tick.past import by_run
 
 _DEEPEST = 8
 """Reverts of reverts that are followed back for one line."""
+Built = tuple[int, str, str]
+"""An attempt that left work: number, base and tree."""
 _RULES = ('"topic":"genesis"', '"topic":"governance"', '"topic":"repinned"')
 
 
@@ -157,9 +162,10 @@ class Tracer:
         """The commits in lifeos's name that name a transition of this very ledger."""
         if self._anchors is None:
             listing = self._repo.git.run("rev-list", "--end-of-options", self._ledger.tip)
-            own = frozenset(listing.decode("ascii").split())
+            own = {commit: commit for commit in listing.decode("ascii").split()}
+            own |= renamed(self._repo, self._ledger.tip)
             named = ledger_commits(self._repo, main)
-            self._anchors = {commit: anchor for commit, anchor in named if anchor in own}
+            self._anchors = {commit: own[anchor] for commit, anchor in named if anchor in own}
         return self._anchors
 
     # --- a run -------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ class Tracer:
         """Which attempt had each line; a line that none had is lifeos's own bookkeeping."""
         base = Origin(Via.RUN, commit, landed=landed, item=landed.item)
         story = self._stories.get(landed.run)
-        built = _built(story.past) if story else ()
+        built = self._here(story, _built(story.past)) if story else ()
         if not built:
             unsure = "the ledger has no attempt of this run that left work"
             yield from ((one, replace(base, unsure=unsure)) for one in group)
@@ -191,8 +197,20 @@ class Tracer:
             attempt = attempts.get(one.there, 0)
             yield one, replace(base, attempt=attempt) if attempt else own
 
+    def _here(self, story: RunStory, built: Sequence[Built]) -> Sequence[Built]:
+        """As the ledger has them: content that was redacted is a placeholder in it."""
+        if not placeholders(self._repo, self._ledger.tip):
+            return built
+        trees = {}
+        for entry in story.entries:
+            if isinstance(entry.record, Finished):
+                path = f"{attempt_path(entry.record.run, entry.record.n)}/tree"
+                trees[entry.record.n] = lookup(self._repo.objects, entry.tree, path)
+        found = ((n, base, tree, trees.get(n)) for n, base, tree in built)
+        return [(n, base, now.oid if now else tree) for n, base, tree, now in found]
+
     def _attempts(
-        self, commit: str, path: str, lines: Sequence[int], built: Sequence[tuple[int, str, str]]
+        self, commit: str, path: str, lines: Sequence[int], built: Sequence[Built]
     ) -> dict[int, int]:
         """The attempt that first had each of these lines of a file of ``commit``."""
         made = self._repo.objects.commit(commit)
@@ -253,8 +271,8 @@ class Tracer:
                 self._stories[past.id] = RunStory(parts.get(past.id, ()), past, told.adopted)
 
 
-def _built(run: RunPast) -> tuple[tuple[int, str, str], ...]:
-    """The attempts that left work: number, base and tree."""
+def _built(run: RunPast) -> tuple[Built, ...]:
+    """The attempts that left work."""
     return tuple(
         (attempt.n, attempt.base, attempt.facts.tree)
         for attempt in run.attempts

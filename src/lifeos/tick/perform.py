@@ -28,6 +28,7 @@ from lifeos.errors import IllegalTransition, LedgerBroken
 from lifeos.governance import governance_digest
 from lifeos.model import CloseOutcome, FailureClass, ItemKind, Stage, Verdict
 from lifeos.store.entries import attempt_path, read_entries
+from lifeos.store.redactions import placeholders
 from lifeos.store.trees import lookup
 from lifeos.tick import calls
 from lifeos.tick.attempt import Job
@@ -92,12 +93,17 @@ def task_text(gathered: Gathered, task: Task) -> bytes:
 
 
 def former_artifacts(ctx: Context, task: str) -> Mapping[str, bytes]:
-    """Design and plan of a task's last run, from the commit of the ledger that still has them."""
+    """Design and plan of a task's last run, from the commit of the ledger that still has them.
+
+    What was redacted is none any more.
+    """
     ended = ctx.ledger.ended(task)
     if ended is None or not ended.ledger:
         return {}
     tree = ctx.repo.objects.commit(ended.ledger).tree
-    return artifacts_of(ctx.repo, tree, ended.run)
+    gone = {about.placeholder() for about in placeholders(ctx.repo, ctx.ledger.tip).values()}
+    kept = artifacts_of(ctx.repo, tree, ended.run)
+    return {name: data for name, data in kept.items() if data not in gone}
 
 
 def _resume_from(stage: Stage, kept: Mapping[str, bytes]) -> tuple[str, str, dict[str, bytes]]:

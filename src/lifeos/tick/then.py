@@ -21,6 +21,7 @@ from lifeos.store.entries import seq_of
 from lifeos.store.history import is_ancestor, lifeos_commits
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import MissingObject
+from lifeos.store.redactions import renamed
 from lifeos.store.remote import contains
 from lifeos.store.repo import Repo
 from lifeos.store.story import is_transition, newest
@@ -81,11 +82,12 @@ def _made_before(ledger: Ledger, now: str) -> str | None:
     The one that names the tip itself came later than it.
     """
     repo, seq = ledger.repo, ledger.snapshot.seq
+    now_called = renamed(repo, ledger.tip)
     for commit, anchors in lifeos_commits(repo, now):
         if not anchors:
             continue
         try:
-            anchor = repo.objects.commit(anchors[-1])
+            anchor = repo.objects.commit(now_called.get(anchors[-1], anchors[-1]))
         except MissingObject:
             continue  # not of this ledger, whatever it says
         if not is_transition(repo, anchor.oid):

@@ -36,6 +36,7 @@ from lifeos.tick.audit_main import (
     second_parent,
 )
 from lifeos.tick.audit_proposals import check_proposal, follow
+from lifeos.tick.audit_redactions import check_redaction, read_redactions
 from lifeos.tick.audit_rules import check_known, check_present, check_rules
 from lifeos.tick.audit_trees import check_state, check_tree
 from lifeos.tick.landings import landings_on
@@ -122,6 +123,7 @@ def verify_ledger(
 ) -> Verified:
     """Check the ledger at ``tip`` against itself and ``main`` (a commit, None if unknown)."""
     audit = Audit(repo, main)
+    read_redactions(audit, tip)
     number = 0
     try:
         for batch in _batches(read_entries(repo, tip)):
@@ -135,7 +137,7 @@ def verify_ledger(
         _broken(audit, tip, error.message)
     strangers = _main(audit, tip, main)
     seen = repo.refs.read(SEEN)
-    if seen and seen not in audit.commits:
+    if seen and not audit.is_transition(seen):
         what = "this clone has seen this transition, and the ledger lacks it: a rewind"
         audit.find(seen, what, Area.REPLAY)
     for area, what in _NEVER:
@@ -316,6 +318,7 @@ _BEFORE: tuple[tuple[Area, Check], ...] = (
     (Area.PROTECTED, check_envelope),
     (Area.LANDINGS, check_landing),
     (Area.PROPOSALS, check_proposal),
+    (Area.REDACTIONS, check_redaction),
 )
 
 
