@@ -203,7 +203,7 @@ class Remote:
                 if arrived:
                     self._moved(updates)
                 return arrived
-            self.pause(number)
+            self.pause(min(number, 5))  # of 0.64 s at most: the lock of another push is soon gone
         raise Busy(
             f"{self.name} does not move {', '.join(update.ref for update in updates)}:"
             " a lock stays there, or it fails each time",
@@ -416,13 +416,21 @@ def known_ledger(repo: Repo, name: str) -> str | None:
     return known(repo, (LEDGER, SEEN_LEDGER, f"refs/remotes/{name}/lifeos/ledger"))
 
 
+_LONGEST = 8.0
+"""Seconds between two tries to be first, at most."""
+
+
 def jittered(chance: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> (
     Callable[[int], None]
 ):  # fmt: skip
-    """A pause that grows with the number of tries, up to half a second, by chance (0 to 1)."""
+    """A pause that grows with the number of tries, up to ``_LONGEST``, by chance (0 to 1).
+
+    Each lost race costs the machine as much as a won one. So whoever keeps losing leaves the others
+    to it: half a second was too short for fifty at once, of which half then got no turn at all.
+    """
 
     def pause(tries: int) -> None:
-        sleep(chance() * min(0.5, 0.02 * 2 ** min(tries, 10)))
+        sleep(chance() * min(_LONGEST, 0.02 * 2 ** min(tries, 10)))
 
     return pause
 

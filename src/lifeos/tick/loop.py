@@ -55,7 +55,7 @@ RELOOK = 60.0
 LOOKS = 5
 """How often the forge is asked again, while main keeps moving."""
 LOST = 200
-"""More lost races in a row than any number of other ticks can cause."""
+"""Lost races in a row, for a quarter of an hour by now, after which the others have the work."""
 STEPS = 10_000
 """More steps than any tick can need; reaching it is a defect, and better than running for ever."""
 
