@@ -18,7 +18,7 @@ import pytest
 from command_line import Project
 from conftest import EMAIL, require
 from lifeos.core.answers import answer_path, answer_text
-from lifeos.core.records import Closed, Finished, Held, Opened, Resolved
+from lifeos.core.records import Closed, Finished, Held, Noted, Opened, Resolved
 from lifeos.core.state import Item, RunStatus
 from lifeos.errors import LedgerBroken
 from lifeos.model import CloseOutcome, Decision, ItemKind, Stage, Trust
@@ -849,6 +849,20 @@ def test_approve_and_reject_both_there_beside_each_other(case: Case) -> None:
     stays(case, "another file answers the same question")
     case.by("ann", {path: rejection, other: approval})
     _rejected(case)
+
+
+@both
+@pytest.mark.parametrize("came", ["edited", "gone"])
+def test_a_rejection_stands_whatever_becomes_of_the_task(case: Case, came: str) -> None:
+    """Ann says no; then somebody edits a word of the task, or removes it. It is still a no."""
+    case.by("ann", case.answer(Decision.REJECT, "no"))
+    edit = case.edit("BACKLOG.md", "Say hello in the guide", "Say hello in the guide!")
+    since = case.tip()
+    case.by("mallory", edit if came == "edited" else {"BACKLOG.md": "# Backlog\n\n## P0\n"})
+    _rejected(case)
+    assert not any(isinstance(record, Noted) for record in case.records(since))
+    (taken,) = [record for record in case.records(since) if isinstance(record, Resolved)]
+    assert (taken.who, taken.comment) == (ANN, "no")
 
 
 # --- the tree ---------------------------------------------------------------------------------

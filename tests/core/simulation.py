@@ -219,11 +219,13 @@ class World:
         """As the real tick: decide, perform, and again, until there is nothing to do."""
         self.finish_slow()
         for _ in range(STEPS_PER_TICK):
-            steps = decide(self.snapshot, self.facts(), self.now)
+            facts = self.facts()
+            steps = decide(self.snapshot, facts, self.now)
             if not steps:
                 self.check_rest()
                 return
             for step in steps:
+                self.check_rejected(step, facts)
                 self.perform(step)
             self.finish_claimed()
             self.clock += self.rng.randint(0, 30)
@@ -728,6 +730,18 @@ class World:
                 raise Broken(f"cost_per_day does not hold: {spend} + {need}")
             if not (month or "cost_per_month" in run.granted):
                 raise Broken(f"cost_per_month does not hold: {spend} + {need}")
+
+    def check_rejected(self, step: Step, facts: Facts) -> None:
+        """A question that a person has rejected is not taken back: neither it nor its run."""
+        rejected = {a.item for a in facts.answers if a.decision is Decision.REJECT}
+        runs = {item.run for item in self.snapshot.items.values() if item.id in rejected} - {None}
+        match step:
+            case Write(record=Noted(item=item, run=run)) if item in rejected or run in runs:
+                raise Broken(f"a rejection is passed over: {step}")
+            case End(run=run) if run in runs:
+                raise Broken(f"ends otherwise than by its rejection: {step}")
+            case _:
+                pass
 
     def check_pass(self, run: Run, step: End) -> None:
         if run.landing is None or run.landing.commit != step.landed or not run.work:

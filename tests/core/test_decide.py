@@ -116,10 +116,10 @@ def test_bookkeeping_comes_in_its_order_and_one_at_a_time() -> None:
         "interrupt lost",
         "end ending blocked",
         "stopped",
-        "governance:unapproved",
-        "end gone cancelled",
         "answer",
         "end held blocked",
+        "governance:unapproved",
+        "end gone cancelled",
         "ends_at_once:unknown",
     ]
 
@@ -419,6 +419,30 @@ def test_an_edited_task_is_handled_as_the_policy_says(policy: str) -> None:
             step = one(steps)
             assert isinstance(step, Attempt)
             assert story.run.task_digest == "text"
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "edited": {"tasks": {"T": EDITED}},
+    "ticked": {"tasks": {"T": TASK.model_copy(update={"open": False, "done": True})}},
+    "gone": {"tasks": {}},
+    "rules": {"governance": "new", "governance_by_approver": True},
+}
+
+
+@pytest.mark.parametrize("policy", ["escalate", "restart", "finish"])
+@pytest.mark.parametrize("came", OTHERWISE)
+def test_a_rejection_wins_over_whatever_else_is_new_on_main(came: str, policy: str) -> None:
+    """Only an approval is about the text and the rules of now: a no is taken before them."""
+    story = Story(rules(on_task_change=policy, on_governance_change="adopt")).open()
+    story.attempt(FailureClass.UNKNOWN).step()
+    story.sets["new"] = rules("new")
+    said = answer(story.item.id, J)
+    assert resolved(story.steps(answers=(said,), **OTHERWISE[came])).decision is J
+    if (came, policy) == ("edited", "finish"):
+        return
+    approval = (answer(story.item.id, A),)
+    step = one(story.steps(answers=approval, **OTHERWISE[came]))
+    assert not (isinstance(step, Write) and isinstance(step.record, Resolved))
 
 
 def test_a_task_that_is_edited_again_is_asked_about_as_it_is_now() -> None:

@@ -59,6 +59,21 @@ def test_closed_by_an_approver(tmp_path: Path, mode: str, comment: str) -> None:
 
 
 @PR_FIRST
+def test_closed_by_an_approver_and_then_the_task_is_edited(tmp_path: Path, mode: str) -> None:
+    """Whoever edits a word of the task does not undo the rejection."""
+    scene = at_point(tmp_path, mode, At.LANDING)
+    number, since = scene.pull().number, scene.tip()
+    scene.forge.close(number, by="bob")
+    backlog = scene.at_hub("BACKLOG.md")
+    edited = changed(backlog, "hello in the guide", "hello in the guide!")
+    scene.forge.push_to("main", {"BACKLOG.md": edited}, by="wes")
+    scene.tick()
+    assert [decision for decision, _ in answers(scene, since)] == [Decision.REJECT]
+    assert [end.outcome for end in scene.ended()] == [CloseOutcome.REJECTED]
+    gone(scene, number)
+
+
+@PR_FIRST
 @pytest.mark.parametrize("who", ["wes", "github-actions[bot]"])
 def test_closed_by_somebody_else(tmp_path: Path, mode: str, who: str) -> None:
     """Once it is opened again, with a word why; then it stays, till an approver says something."""

@@ -96,11 +96,24 @@ def _on_main(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
             yield _resolved(facts, now, answer)
 
 
+def _rejected(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
+    """An approver's no to what was asked, before anything else on main takes the question back.
+
+    Else whoever edits a word of the task would undo it. Only an approval, or what is to be done
+    otherwise, depends on the text and the rules that there are now.
+    """
+    yield from _taken(snapshot, facts, now, Decision.REJECT)
+
+
 def _answered(snapshot: Snapshot, facts: Facts, now: int) -> Iterator[Step]:
-    """Reject wins over revise, and revise over approve, when several answers are there."""
-    order = (Decision.REJECT, Decision.REVISE, Decision.APPROVE)
-    for answer in sorted(facts.answers, key=lambda answer: order.index(answer.decision)):
-        if answer.item in snapshot.items:
+    """Revise wins over approve, when several answers are there; reject was taken before."""
+    yield from _taken(snapshot, facts, now, Decision.REVISE)
+    yield from _taken(snapshot, facts, now, Decision.APPROVE)
+
+
+def _taken(snapshot: Snapshot, facts: Facts, now: int, decision: Decision) -> Iterator[Step]:
+    for answer in facts.answers:
+        if answer.decision is decision and answer.item in snapshot.items:
             yield _resolved(facts, now, answer)
 
 
@@ -409,6 +422,7 @@ _BOOKKEEPING: tuple[Callable[[Snapshot, Facts, int], Iterator[Step]], ...] = (
     _stop,
     _intruded,  # what is on main, and who brought it, before what takes its question back
     landed_proposals,
+    _rejected,
     _adoption,
     _on_main,
     _pinned,
