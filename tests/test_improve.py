@@ -28,7 +28,8 @@ from improve_scene import (
     start,
 )
 from lifeos.core.answers import answer_path, answer_text
-from lifeos.core.improve.proposal import WEAKENS
+from lifeos.core.backlog.parse import parse
+from lifeos.core.improve.proposal import WEAKENS, AddTask
 from lifeos.core.records import Held, Noted, Topic
 from lifeos.core.state import Item
 from lifeos.model import Decision, ItemKind
@@ -557,6 +558,41 @@ def test_a_backlog_that_has_moved_on_takes_the_same_entry(tmp_path: Path) -> Non
     answer(scene)
     assert TITLE in scene.at_main("BACKLOG.md")
     assert scene.cli("verify", "--json").data["good"]
+
+
+def test_an_entry_does_not_tear_apart_what_was_finished_meanwhile(tmp_path: Path) -> None:
+    """The last task gets its acceptance and its recipe: the new one comes below, not between."""
+    scene = left(tmp_path)
+    before = scene.at_main("BACKLOG.md")
+    rest = (
+        "\n\n  Acceptance:\n  - [ ] it is there: `test -f x`\n\n  ```sh recipe\n  touch x\n  ```\n"
+    )
+    scene.commit({"BACKLOG.md": f"{before}{rest}"})
+    answer(scene)
+    after = parse(scene.at_main("BACKLOG.md").encode()).tasks
+    finished = next(task for task in after if task.id == "LO-yyyyyy")
+    added = next(task for task in after if task.title == TITLE)
+    assert [item.command for item in finished.acceptance] == ["test -f x"]
+    assert finished.recipe == ("touch x\n",)
+    assert (added.acceptance, added.recipe) == ((), ())
+    assert scene.findings() == []
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with its id", "without an id"])
+def test_an_entry_that_was_copied_by_hand_does_not_come_twice(tmp_path: Path, named: bool) -> None:
+    """Who takes it over from the question has it; the approval has nothing left to land."""
+    scene = left(tmp_path)
+    (item,) = scene.proposals
+    edit = scene.proposal(item).edit
+    assert isinstance(edit, AddTask)
+    bold = f"**{edit.id}** " if named else ""
+    mine = f"{scene.at_main('BACKLOG.md')}\n## P2\n\n- [ ] {bold}{TITLE}\n"
+    scene.commit({"BACKLOG.md": mine})
+    scene.commit(scene.answer(item=item))
+    scene.tick(Limits(tasks=0))
+    assert scene.at_main("BACKLOG.md").count(TITLE) == 1
+    assert scene.proposals == []
+    assert scene.findings() == []
 
 
 def test_the_persons_own_thoughts_in_the_backlog_stay(tmp_path: Path) -> None:

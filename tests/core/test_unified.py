@@ -57,6 +57,33 @@ def test_it_is_found_where_it_moved_to() -> None:
     assert patched(diff, moved) == {"a": "new\nnew\n" + TEN.replace("line 5", "LINE 5")}
 
 
+def test_lines_that_are_alike_are_no_end_of_the_file() -> None:
+    """Shown is what stands around the change, also where every line looks like every other."""
+    diff = unified({"a": "\n" * 5}, {"a": "x\n" + "\n" * 4})
+    assert diff.splitlines()[3:] == ["@@ -1,4 +1,4 @@", "-", "+x", " ", " ", " "]
+
+
+@pytest.mark.parametrize("rest", range(4), ids="{} lines more than the hunk".format)
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_what_was_made_at_an_end_of_the_file_fits_there_alone(
+    end: str, rest: int, repo: Path, git: Git
+) -> None:
+    """Where something came below a last entry, what goes behind it must not land inside it."""
+    lines = TEN.splitlines(keepends=True)
+    at = rest if end == "first" else len(lines) - rest
+    diff = unified({"a": TEN}, {"a": "".join([*lines[:at], "new\n", *lines[at:]])})
+    now = f"x\n{TEN}" if end == "first" else f"{TEN}x\n"
+    (repo / "a").write_text(now)
+    if rest == 3:  # as much as is ever shown: it may have been anywhere
+        assert "new\n" in patched(diff, {"a": now})["a"]
+        return
+    with pytest.raises(DoesNotApply, match="a has changed where this would change it"):
+        patched(diff, {"a": now})
+    if rest == 0:  # git tells it by this alone
+        with pytest.raises(pytest.fail.Exception, match="patch does not apply"):
+            git("apply", "--check", "-", stdin=diff)
+
+
 @pytest.mark.parametrize(
     ("now", "why"),
     [
@@ -108,8 +135,10 @@ def test_a_file_that_is_there_is_not_made_again() -> None:
     with pytest.raises(DoesNotApply, match="a is there already"):
         applied(patches(made), {"a": "y\n"})
     gone = unified({"a": "x\n"}, {})
-    with pytest.raises(DoesNotApply, match="more in it"):
+    with pytest.raises(DoesNotApply, match="has changed"):
         applied(patches(gone), {"a": "x\nsecret\n"})
+    with pytest.raises(DoesNotApply, match="more in it"):
+        applied(patches(gone), {"a": "x\nsecret\n"}, loosely=True)
 
 
 def test_a_path_that_would_need_quotes_is_refused() -> None:

@@ -1,16 +1,17 @@
 """Changes of text files as unified diffs: made, and applied exactly or not at all.
 
 ``git apply`` reads them too. Applying is stricter: every line of a hunk, context included, must be
-there as it is, where it says or in one other place only. Where a file has changed more than that,
-the change is drafted anew, not guessed.
+there as it is, where it says or in one other place only. A hunk with less than the usual context
+was made at that end of the file, and fits nowhere but there. Where a file has changed more than
+that, the change is drafted anew, not guessed.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 CONTEXT = 3
 """Lines shown around a change."""
@@ -25,11 +26,16 @@ class DoesNotApply(ValueError):
 
 @dataclass(frozen=True)
 class Hunk:
-    """Lines to find, at a line from 1 in the old file, and the lines to put there."""
+    """Lines to find, at a line from 1 in the old file, and the lines to put there.
+
+    ``first`` and ``last``: it begins with the first line of the file, ends with its last one.
+    """
 
     start: int
     old: tuple[str, ...]
     new: tuple[str, ...]
+    first: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,11 @@ def _lines(text: str) -> list[str]:
 
 
 def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
-    """The hunks as lines. What is alike at both ends is set aside first: files may be long."""
+    """The hunks as lines. What is alike at both ends is set aside first: files may be long.
+
+    Of that, what is shown as context matches nothing but itself: a hunk has less than ``CONTEXT``
+    lines of it only at an end of the file.
+    """
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
@@ -87,7 +97,13 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
     first = max(head - CONTEXT, 0)
     last = max(tail - CONTEXT, 0)
     a, b = old[first : len(old) - last], new[first : len(new) - last]
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
+    above = [(n, "above") for n in range(head - first)]
+    below = [(n, "below") for n in range(tail - last)]
+
+    def keys(lines: list[str]) -> list[Hashable]:
+        return [*above, *lines[len(above) : len(lines) - len(below)], *below]
+
+    matcher = difflib.SequenceMatcher(None, keys(a), keys(b), autojunk=False)
     for group in matcher.get_grouped_opcodes(CONTEXT):
         i1, i2, j1, j2 = group[0][1], group[-1][2], group[0][3], group[-1][4]
         yield f"@@ -{_span(first + i1, i2 - i1)} +{_span(first + j1, j2 - j1)} @@"
@@ -156,6 +172,7 @@ def _one_hunk(lines: Sequence[str], position: int) -> tuple[int, Hunk]:
     new_left = int(head[4] or 1)
     old: list[str] = []
     new: list[str] = []
+    marks = ""
     position += 1
     while old_left > 0 or new_left > 0:
         if position >= len(lines):
@@ -171,8 +188,15 @@ def _one_hunk(lines: Sequence[str], position: int) -> tuple[int, Hunk]:
             new_left -= 1
         if mark not in (" ", "-", "+"):
             raise DoesNotApply(f"line {position + 1} is of no kind")
+        marks += mark
         position += 2 if bare else 1
-    return position, Hunk(start, tuple(old), tuple(new))
+    first, last = (_context(side) < CONTEXT for side in (marks, marks[::-1]))
+    return position, Hunk(start, tuple(old), tuple(new), first, last)
+
+
+def _context(marks: str) -> int:
+    """How many lines of context these marks begin with."""
+    return len(marks) - len(marks.lstrip(" "))
 
 
 # --- applying ---------------------------------------------------------------------------------
@@ -184,7 +208,8 @@ def reversed_patches(found: Sequence[FilePatch]) -> tuple[FilePatch, ...]:
     for patch in found:
         hunks, moved = [], 0
         for hunk in patch.hunks:
-            hunks.append(Hunk(hunk.start + moved, hunk.new, hunk.old))
+            back = replace(hunk, start=hunk.start + moved, old=hunk.new, new=hunk.old)
+            hunks.append(back)
             moved += len(hunk.new) - len(hunk.old)
         turned.append(FilePatch(patch.path, tuple(hunks), made=patch.gone, gone=patch.made))
     return tuple(turned)
@@ -237,9 +262,11 @@ def _place(lines: Sequence[str], hunk: Hunk, wanted: int, path: str) -> int:
         if lines:
             raise DoesNotApply(f"{path} is not empty any more")
         return 0
-    if wanted >= 0 and list(lines[wanted : wanted + length]) == old:
+    last = len(lines) - length
+    spots = range(max(last, 0) if hunk.last else 0, (0 if hunk.first else last) + 1)
+    if wanted in spots and list(lines[wanted : wanted + length]) == old:
         return wanted
-    places = [at for at in range(len(lines) - length + 1) if list(lines[at : at + length]) == old]
+    places = [at for at in spots if list(lines[at : at + length]) == old]
     if len(places) != 1:
         raise DoesNotApply(f"{path} has changed where this would change it")
     return places[0]

@@ -25,7 +25,7 @@ from lifeos.store.objects import MissingObject
 from lifeos.store.repo import Repo
 from lifeos.store.trees import FILE, Edit, edit, lookup
 from lifeos.tick.context import Context
-from lifeos.tick.drafting import bytes_of, text_of, with_task
+from lifeos.tick.drafting import adds_task, bytes_of, has_task, text_of, with_task
 from lifeos.tick.proposals import place_of
 from lifeos.tick.publish import trailers
 from lifeos.tick.reading import BACKLOG, Main, content_of, governance_files, main_at, read_file
@@ -71,19 +71,30 @@ def changed_tree(repo: Repo, tree: str, proposal: Proposal, prefix: str) -> str:
 
 
 def _changed(texts: Mapping[str, str], proposal: Proposal, prefix: str) -> Mapping[str, str | None]:
-    task = proposal.edit
+    if isinstance(proposal.edit, AddTask):
+        return _with_task(texts, proposal, proposal.edit, prefix)
+    return applied(patches(proposal.diff), texts)
+
+
+def _with_task(
+    texts: Mapping[str, str], proposal: Proposal, task: AddTask, prefix: str
+) -> Mapping[str, str | None]:
+    """The backlog with one task more, by the diff or where it belongs; read again, nothing else."""
+    before = bytes_of(texts.get(BACKLOG, ""))
+    if has_task(before, task, prefix):
+        raise DoesNotApply(f"{BACKLOG} has a task {task.id}, or one of that title, already")
     try:
-        return applied(patches(proposal.diff), texts)
+        after = applied(patches(proposal.diff), texts)
     except DoesNotApply:
-        if not isinstance(task, AddTask) or BACKLOG not in texts:
+        if BACKLOG not in texts:
             raise
-    try:
-        after = text_of(with_task(bytes_of(texts[BACKLOG]), task, prefix))
-    except UsageError as error:
-        raise DoesNotApply(error.message) from error
-    if after == texts[BACKLOG]:
-        raise DoesNotApply(f"{BACKLOG} has a task {task.id} already")
-    return {BACKLOG: after}
+        try:
+            return {BACKLOG: text_of(with_task(before, task, prefix))}
+        except UsageError as error:
+            raise DoesNotApply(error.message) from error
+    if not adds_task(before, bytes_of(after.get(BACKLOG) or ""), task, prefix):
+        raise DoesNotApply(f"{BACKLOG} would say something else of another task")
+    return after
 
 
 def why_unfit(ctx: Context, main: Main, item: str, about: str) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lifeos.agents.shipped import prompt as shipped_prompt
 from lifeos.core.backlog.edit import Draft as NewTask
-from lifeos.core.backlog.edit import add_task
+from lifeos.core.backlog.edit import add_task, adds
+from lifeos.core.backlog.entry import Mark
 from lifeos.core.backlog.ids import derive_id
 from lifeos.core.backlog.parse import parse
 from lifeos.core.backtest import summary_lines
@@ -198,9 +199,25 @@ def with_task(data: bytes, edit: AddTask, prefix: str) -> bytes:
 
     Raises ``UsageError`` where the text would be read as more than a title and a description.
     """
-    if parse(data, BACKLOG, prefix).task(edit.id) is not None:
-        return data
-    task = NewTask(
+    return data if has_task(data, edit, prefix) else add_task(data, _new(edit), id_prefix=prefix)
+
+
+def has_task(data: bytes, edit: AddTask, prefix: str) -> bool:
+    """Whether the backlog has the task: its id, or its title where there is still work to do."""
+    over = (Mark.DONE, Mark.CANCELLED)
+    tasks = parse(data, BACKLOG, prefix).tasks
+    return any(
+        task.id == edit.id or (task.title == edit.title and task.mark not in over) for task in tasks
+    )
+
+
+def adds_task(before: bytes, after: bytes, edit: AddTask, prefix: str) -> bool:
+    """Whether this is the backlog with the task added, every other one as it was."""
+    return adds(before, after, _new(edit), id_prefix=prefix)
+
+
+def _new(edit: AddTask) -> NewTask:
+    return NewTask(
         title=edit.title,
         priority=edit.priority,
         id=edit.id,
@@ -208,7 +225,6 @@ def with_task(data: bytes, edit: AddTask, prefix: str) -> bytes:
         scope=edit.scope,
         description=edit.description,
     )
-    return add_task(data, task, id_prefix=prefix)
 
 
 def _rules(texts: Mapping[str, str]) -> Governance:

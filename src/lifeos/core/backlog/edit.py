@@ -102,6 +102,12 @@ def add_task(data: bytes, draft: Draft, *, id_prefix: str = DEFAULT_PREFIX) -> b
     )
 
 
+def adds(before: bytes, after: bytes, draft: Draft, *, id_prefix: str = DEFAULT_PREFIX) -> bool:
+    """Whether a file is another with this task added: all others as they were, this as meant."""
+    old, new = (parse(data, id_prefix=id_prefix) for data in (before, after))
+    return _adds_exactly(old, new, draft)
+
+
 def _check(data: bytes, task: Task) -> None:
     at = task.mark_offset
     if data[at - 1 : at] != b"[" or data[at + 1 : at + 2] != b"]":
