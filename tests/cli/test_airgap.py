@@ -515,6 +515,41 @@ def test_a_file_that_is_none(gap: Gap) -> None:
     gap.refused("answers are small", large)
 
 
+def rewritten(gap: Gap, change: Callable[[str], str]) -> str:
+    """The commit of the right answer with something else in it, which no signature covers."""
+    gap.b.commit(dict(gap.b.answer()), "--no-gpg-sign")
+    raw = gap.b.git("cat-file", "commit", "HEAD") + "\n"
+    return gap.b.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=change(raw))
+
+
+DISGUISED = "li\x1b(Bfeos@localhost"
+"""What git reads as lifeos's own address where the commit says that it is in ISO-2022-JP."""
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (
+            lambda raw: raw.replace(EMAIL, DISGUISED).replace(
+                "\n\n", "\nencoding ISO-2022-JP\n\n", 1
+            ),
+            "is not in UTF-8",
+        ),
+        (lambda raw: raw.replace("\n\n", "\nencoding UTF-8\n\n", 1), "is not in UTF-8"),
+        (lambda raw: raw.replace(EMAIL, DISGUISED), "not a commit that a person makes"),
+        (lambda raw: f"{raw}\nLifeos-Ledger: {'1' * 40}\n", "has a line `Lifeos-"),
+        (lambda raw: f"{raw}\nlifeos-run : R-1\n", "has a line `Lifeos-"),
+    ],
+    ids=["disguised", "encoding", "control character", "ledger", "run"],
+)
+def test_a_commit_that_could_be_read_as_lifeos_s_own(
+    gap: Gap, change: Callable[[str], str], what: str
+) -> None:
+    """Neither by a name that git reads otherwise, nor by what its message says."""
+    commit_and_forge(gap, rewritten(gap, change))
+    gap.unfit(what)
+
+
 # --- answers that do not count ------------------------------------------------------------------
 
 
@@ -529,6 +564,22 @@ def test_an_answer_signed_by_another_key(gap: Gap, tmp_path: Path) -> None:
     signer(gap.b, key(tmp_path / "mallory"))
     commit_and_forge(gap, gap.b.commit(dict(gap.b.answer()), "-S"))
     gap.refused("nothing was taken over: the answer to")
+
+
+def test_an_unsigned_answer_to_what_nobody_asks(gap: Gap) -> None:
+    """It would do nothing; its commit would be on main, in the approver's name, all the same."""
+    path = answer_path("Q-zzzzzzzz")
+    said = "--message=[skip ci] Closes #1"
+    commit_and_forge(gap, gap.b.commit({path: "hostile: text\n"}, "--no-gpg-sign", said))
+    gap.refused("the answer to Q-zzzzzzzz does not count: the commit that brought its content")
+
+
+def test_an_unsigned_answer_below_a_good_one(gap: Gap) -> None:
+    """The last word on the question is the approver's; every commit has to be."""
+    b = gap.b
+    b.commit({answer_path(b.item().id): "hostile: text\n"}, "--no-gpg-sign")
+    commit_and_forge(gap, b.commit(dict(b.answer()), "-S"))
+    gap.refused("does not count: the commit that brought its content is not signed")
 
 
 def test_an_answer_about_something_else(gap: Gap) -> None:

@@ -143,6 +143,7 @@ def _judged(ctx: Context, answers: Answers, main: Main) -> list[TakenOver]:
     """Every answer as the tick would see it on this main. One that does not count refuses all."""
     from lifeos.cli.answering import judged
 
+    _require_approvers(ctx, answers)
     found = []
     for item_id in dict.fromkeys(one.item for one in answers.brought):
         commit = next(one.commit for one in answers.brought[::-1] if one.item == item_id)
@@ -160,6 +161,23 @@ def _judged(ctx: Context, answers: Answers, main: Main) -> list[TakenOver]:
             TakenOver(item=item_id, commit=commit, decision=answer.decision, who=answer.who)
         )
     return found
+
+
+def _require_approvers(ctx: Context, answers: Answers) -> None:
+    """Every commit is an approver's, also one whose question is over, or that a later one amends.
+
+    It comes onto main with all that it says in an approver's name: forges act on messages.
+    """
+    from lifeos.core.answers import answer_path
+    from lifeos.tick.answers import wrong_maker
+
+    for one in answers.brought:
+        wrong = wrong_maker(ctx, one.commit, answer_path(one.item))
+        if wrong is not None:
+            why, fix = wrong
+            raise UsageError(
+                f"nothing was taken over: the answer to {one.item} does not count: {why}", fix
+            )
 
 
 def _text(data: ImportData, *, dry_run: bool) -> str:

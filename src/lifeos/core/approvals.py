@@ -99,8 +99,7 @@ def judge_answer(
         or _wrong_place(item, evidence)
         or _wrong_content(item, answer, subject_now)
         or _too_late(item, answer, at)
-        or _wrong_arrival(evidence, now.trust)
-        or _wrong_person(evidence, then, now)
+        or wrong_bringer(evidence, then, now)
     )
     if reason is not None:
         return Refusal(item.id, *reason)
@@ -180,6 +179,11 @@ def _too_late(item: Item, answer: AnswerFile, at: int) -> _Reason:
         "the question has expired",
         f"lifeos reject {item.id} -m 'TEXT' still counts; then lifeos retry asks afresh",
     )
+
+
+def wrong_bringer(evidence: Evidence, then: Approvals, now: Approvals) -> tuple[str, str] | None:
+    """Why whoever brought it may not answer, and what to do; None: they may."""
+    return _wrong_arrival(evidence, now.trust) or _wrong_person(evidence, then, now)
 
 
 def _wrong_arrival(evidence: Evidence, trust: Trust) -> _Reason:

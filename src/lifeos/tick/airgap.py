@@ -1,8 +1,8 @@
 """Answers that come in a bundle, from somebody who cannot reach this repository.
 
 What is taken over is at most this: commits on top of a commit of main, one after the other, each of
-which puts one answer's file into the queue's folder and changes nothing else. Whether an answer
-counts is judged as ever, by what is then on main.
+which puts one answer's file into the queue's folder and changes nothing else. Whose commits they
+are, and whether an answer counts, is judged as ever, by what is then on main.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lifeos.tick.reading import QUEUE
 _MOST_COMMITS = 64
 _COMMIT_BYTES = 64 * 1024
 _ITEM = re.compile(r"Q-[0-9a-hjkmnp-tv-z]{8}")
-_PERSON = rb"[^<>\x00\n]* ?<[^<>\x00\n]*> [0-9]{1,12} [+-][0-9]{4}"
+_PERSON = rb"[^<>\x00-\x1f\x7f]* ?<[^<>\x00-\x1f\x7f]*> [0-9]{1,12} [+-][0-9]{4}"
 _COMMIT = re.compile(
     rb"tree [0-9a-f]+\n(?:parent [0-9a-f]+\n)+"
     rb"author " + _PERSON + rb"\ncommitter " + _PERSON + rb"\n"
-    rb"(?:encoding [\x21-\x7e]+\n)?"
     rb"(?:gpgsig(?:-sha256)? [^\x00\n]*\n(?: [^\x00\n]*\n)+)*"
     rb"\n[^\x00]*"
 )
+_TRAILER = re.compile(rb"(?im)^lifeos-[a-z-]+[ \t]*:")
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def _chain(bundle: Bundle, tip: str) -> tuple[list[Commit], str]:
     here = tip
     while here in bundle.objects:
         kind, data = bundle.objects[here]
-        if kind != "commit" or len(data) > _COMMIT_BYTES or not _COMMIT.fullmatch(data):
-            raise BadBundle(f"{here[:12]} is not a commit that a person makes")
+        if why := _unfit(kind, data):
+            raise BadBundle(f"{here[:12]} {why}")
         commit = parse_commit(here, data)
         if len(commit.parents) != 1:
             raise BadBundle(f"{here[:12]} is a merge; answers are commits after one another")
@@ -116,6 +116,21 @@ def _chain(bundle: Bundle, tip: str) -> tuple[list[Commit], str]:
     if not chain:
         raise BadBundle("there is no answer in it")
     return chain[::-1], here
+
+
+def _unfit(kind: str, data: bytes) -> str:
+    """Why an object is no commit that a person answers with, or ''."""
+    if kind != "commit" or len(data) > _COMMIT_BYTES:
+        return "is not a commit that a person makes"
+    head, _, message = data.partition(b"\n\n")
+    if b"\nencoding " in head:
+        # git would show the names in it otherwise than they are written.
+        return "is not in UTF-8 (git's i18n.commitEncoding): who made it could be read in two ways"
+    if not _COMMIT.fullmatch(data):
+        return "is not a commit that a person makes"
+    if _TRAILER.search(message):
+        return "has a line `Lifeos-…:` in its message, as only lifeos's own commits do"
+    return ""
 
 
 def _answer(

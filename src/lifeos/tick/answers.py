@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 from lifeos import strict_yaml
 from lifeos.core.answers import FILE_LIMIT, AnswerFile, Refusal, item_of, read_answer, stray_answer
-from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer
+from lifeos.core.approvals import Evidence, Signature, Unsigned, judge_answer, wrong_bringer
 from lifeos.core.facts import Answer, Facts
 from lifeos.core.policy import Approvals
 from lifeos.core.policy.forge import ForgeKind
 from lifeos.core.questions import subject_of
 from lifeos.core.state import Item
 from lifeos.model import Decision, Trust
-from lifeos.store.history import introducing
+from lifeos.store.history import Introduced, introducing, read_commits
 from lifeos.store.signature import verify
+from lifeos.store.trees import FILE
 from lifeos.tick.context import Context
 from lifeos.tick.reading import QUEUE, Main, queue_files
 
@@ -128,11 +129,30 @@ def present_subject(ctx: Context, item: Item, contents: Mapping[str, str]) -> st
     return subject_of(ctx.ledger.snapshot, facts, run, item.id, item.kind, item.about)
 
 
+def wrong_maker(ctx: Context, commit: str, path: str) -> tuple[str, str] | None:
+    """Why whoever made a commit with an answer is no approver of today, and what to do, or None.
+
+    Whatever it answers: no commit comes from elsewhere on a name alone.
+    """
+    present = ctx.rules.approvals
+    (brought,) = read_commits(ctx.repo, (commit,))
+    return wrong_bringer(_made(ctx, brought, path, FILE, (present, present)), present, present)
+
+
 def _evidence(
     ctx: Context, main: Main, path: str, mode: str, approvals: tuple[Approvals, Approvals]
 ) -> Evidence:
+    return _made(ctx, introducing(ctx.repo, main.commit, path), path, mode, approvals)
+
+
+def _made(
+    ctx: Context,
+    brought: Introduced | None,
+    path: str,
+    mode: str,
+    approvals: tuple[Approvals, Approvals],
+) -> Evidence:
     environ = ctx.world.environ
-    brought = introducing(ctx.repo, main.commit, path)
     return Evidence(
         path=path,
         mode=mode,
