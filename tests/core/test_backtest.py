@@ -982,6 +982,30 @@ def test_whether_a_commit_was_signed_as_well_is_said_to_be_unknown() -> None:
     assert any("in one way" in line for line in summary_lines(found))
 
 
+CHECK = {"name": "t", "run": "false", "kind": "test"}
+
+
+@pytest.mark.parametrize(
+    ("values", "head"),
+    [
+        ({}, "all would have gone the same way."),
+        ({"loop.autonomy": "full"}, "0 would have gone the same way."),
+        ({"config.checks": [CHECK]}, "in what is known, none would have gone another way."),
+        (
+            {"config.checks": [CHECK], "loop.autonomy": "full"},
+            "in what is known, 0 would have gone the same way.",
+        ),
+    ],
+)
+def test_what_is_not_known_is_not_said_to_have_gone_the_same_way(
+    values: dict[str, Any], head: str
+) -> None:
+    """A check that is red always: nothing in the record says what it would have done."""
+    first, *rest = summary_lines(tried(approved(), values))
+    assert first.split(": ", 1)[1] == head
+    assert any("what other checks" in line for line in rest) == ("config.checks" in values)
+
+
 @pytest.mark.parametrize(("then", "end"), [("hold", "asked anew"), ("reject", "rejected")])
 def test_an_answer_would_have_come_too_late(then: str, end: str) -> None:
     """It took three hours, and two were given."""

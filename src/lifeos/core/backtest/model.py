@@ -208,8 +208,9 @@ class BackTest(Frozen):
     """What would have differed if other rules had ruled.
 
     Of the ``runs`` opened from ``since`` on up to ``tip``, with so many ``attempts`` judged and
-    ``questions`` asked, ``same`` would have gone exactly as they did. ``differences`` are sorted
-    worst first, then by the ledger's order; ``counts`` has one line for each departure found.
+    ``questions`` asked, ``same`` would have gone exactly as they did, as far as that is known
+    (``unknown``, also of ``changed``). ``differences`` are sorted worst first, then by the ledger's
+    order; ``counts`` has one line for each departure found.
     ``parted``: runs of which it is not known how they would have gone on after a difference.
     """
 

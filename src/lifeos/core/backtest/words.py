@@ -140,9 +140,12 @@ def looked_at(found: BackTest) -> str:
     )
     days = f"from {day(found.since)} to {day(found.until)}" if found.since else ""
     until = days or f"up to {day(found.until)}"
-    if found.same == found.runs and not found.differences:
-        return f"{looked} {until}: all would have gone the same way."
-    return f"{looked} {until}: {found.same} would have gone the same way."
+    known = not unknown_lines(found)
+    if found.same < found.runs or found.differences:
+        same = f"{found.same} would have gone the same way"
+    else:
+        same = "all would have gone the same way" if known else "none would have gone another way"
+    return f"{looked} {until}: {'' if known else 'in what is known, '}{same}."
 
 
 def count_line(found: BackTest, one: Count) -> str:
