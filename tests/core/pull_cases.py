@@ -54,7 +54,7 @@ ASKED = Asked(item=ITEM, pull=GATE, then=BOTH, now=BOTH, subject_now=SUBJECT, at
 OPEN = PullFact(
     number=7, url="https://forge.invalid/7", state=PullState.OPEN, head=HEAD, author=APP
 )
-CLOSED = OPEN.model_copy(update={"state": PullState.CLOSED, "closed_by": ANN})
+CLOSED = OPEN.model_copy(update={"state": PullState.CLOSED, "closed_by": (ANN,)})
 MERGED = OPEN.model_copy(
     update={
         "state": PullState.MERGED,

@@ -93,6 +93,18 @@ def test_a_close_by_an_approver_rejects(pull: PullRequest, at: int) -> None:
     assert found.commit == ""
 
 
+@pytest.mark.parametrize("fact", [CLOSED, OPEN, MERGED], ids=["closed", "open", "merged"])
+@pytest.mark.parametrize("others", [(WES,), (APP, WES), (None,)], ids=["one", "two", "unknown"])
+def test_a_close_of_somebody_else_after_it(
+    fact: PullFact, others: tuple[Account | None, ...]
+) -> None:
+    """An approver's close stands, though others closed it since: the record names the approver."""
+    found = judged(fact, {"closed_by": (BOB, *others)})
+    answered(found, Decision.REJECT, "bob", "the pull request was closed without a merge")
+    assert isinstance(found, Answer)
+    assert json.loads(found.raw)["closed_by"] == {"id": 102, "login": "bob"}
+
+
 def test_the_comment_of_a_close() -> None:
     """It is what whoever closed it said there, and nobody else."""
     own = judged(CLOSED, {"objections": (Objection(who=WES, body="no!"), NOTE)})
@@ -189,12 +201,12 @@ def test_it_is_an_intrusion(case: str) -> None:
 @pytest.mark.parametrize("pull", [GATE, LANDING], ids=["gate", "landing"])
 def test_a_close_by_somebody_else(pull: PullRequest, who: Account | None) -> None:
     """It is opened once more; then it stays closed, and what can be done is said."""
-    found = judged(CLOSED, {"closed_by": who}, pull=pull)
+    found = judged(CLOSED, {"closed_by": (who,)}, pull=pull)
     assert isinstance(found, OpenAgain)
     assert found.item == ITEM.id
     assert "its pull request was closed" in found.reason
     once = pull.model_copy(update={"reopened": True})
-    again = judged(CLOSED, {"closed_by": who}, pull=once)
+    again = judged(CLOSED, {"closed_by": (who,)}, pull=once)
     assert isinstance(again, Refusal)
     assert "opened again once already" in again.reason
     assert "https://forge.invalid/7" in again.fix

@@ -64,7 +64,7 @@ def test_what_nobody_reads_stops_nothing() -> None:
     review = example("pull-request-review-items")[0]
     assert review_of(review | {"submitted_at": 5}) == review_of(review)
     closed: dict[str, Any] = {"event": "closed", "created_at": 5, "commit_id": "x", "actor": None}
-    assert closed_of([closed]) is not None
+    assert closed_of([closed]) == (None,)
 
 
 BROKEN: list[Change] = [
@@ -157,12 +157,30 @@ def test_an_event_without_an_account_is_nobody_s() -> None:
     closed: dict[str, Any] = {"event": "closed", "created_at": at.format(1), "actor": None}
     events: list[Any] = [{"event": "labeled"}, closed | {"commit_id": None}]
     found = closed_of(events)
-    assert found is not None
-    assert found.who is None
+    assert found == (None,)
     merged: dict[str, Any] = {"event": "merged", "created_at": at.format(5)}
     late = closed | {"created_at": at.format(5)}
     assert closed_of([closed, late, merged]) == found
-    assert closed_of([merged, late]) is None
+    assert closed_of([merged, late]) == ()
+
+
+def test_a_close_stands_until_who_closed_it_opens_it_again() -> None:
+    """Whatever others close and open after it, and in whatever order."""
+
+    def by(number: int, *acts: str) -> list[Any]:
+        who = example("pull-request")["user"] | {"id": number}
+        return [{"event": act, "actor": who} for act in acts]
+
+    def standing(*events: list[Any]) -> list[int]:
+        found = closed_of([each for part in events for each in part])
+        return [who.id for who in found if who]
+
+    ours, theirs = by(1, "closed"), by(2, "reopened", "closed")
+    assert standing(ours, theirs) == [1, 2]
+    assert standing(ours, theirs, by(2, "reopened")) == [1]
+    assert standing(ours, theirs, by(1, "reopened")) == [2]
+    assert standing(ours, by(2, "reopened"), ours) == [1]
+    assert standing(ours, by(1, "reopened")) == []
 
 
 class Liar:

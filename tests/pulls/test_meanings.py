@@ -100,6 +100,20 @@ def test_closed_by_somebody_else(tmp_path: Path, mode: str, who: str) -> None:
 
 
 @PR_FIRST
+def test_closed_by_an_approver_and_then_by_somebody_else(tmp_path: Path, mode: str) -> None:
+    """Wes opens it again and closes it, before a tick looks: Bob's rejection is what counts."""
+    scene = at_point(tmp_path, mode, At.LANDING)
+    number, since = scene.pull().number, scene.tip()
+    scene.forge.close(number, by="bob")
+    scene.forge.reopen(number, by="wes")
+    scene.forge.close(number, by="wes")
+    scene.tick()
+    assert [decision for decision, _ in answers(scene, since)] == [Decision.REJECT]
+    assert [end.outcome for end in scene.ended()] == [CloseOutcome.REJECTED]
+    gone(scene, number)
+
+
+@PR_FIRST
 def test_opened_again_after_the_answer(tmp_path: Path, mode: str) -> None:
     """The question is over: it is closed again, and a merge of it does not wake the run."""
     scene = at_point(tmp_path, mode, At.LANDING)

@@ -71,7 +71,8 @@ class PullFact(Frozen):
     (``commit``), and was at ``onto`` before it. ``content`` is of its head; once merged,
     ``faithful`` says whether main got just that. ``decision`` and ``comment`` are in the answer's
     file in its head, or on main once it is merged; None where there is none that can be read.
-    ``closed_by`` closed it last, other than by merging it; ``reopened_by`` opened it after that.
+    ``closed_by`` are those who closed it, other than by merging it, and did not open it again
+    since; the last close is the last one.
     ``clashes``: it does not fit main as it is now, or was before it was merged.
     """
 
@@ -87,8 +88,7 @@ class PullFact(Frozen):
     content: Content = Content.EXACT
     author: Account | None = None
     merged_by: Account | None = None
-    closed_by: Account | None = None
-    reopened_by: Account | None = None
+    closed_by: tuple[Account | None, ...] = ()
     objections: tuple[Objection, ...] = ()
     decision: Decision | None = None
     comment: str = ""
@@ -166,12 +166,12 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
         return _anew(asked.item, "its pull request was pointed at another branch")
     if asked.now.trust is not Trust.MERGE:
         return _otherwise(asked, fact)
-    refused = asked.approver(fact.closed_by) is not None and fact.closed_by != fact.reopened_by
+    refused = next((who for who in fact.closed_by if asked.approver(who)), None)
     match fact.state:
         case PullState.MERGED if refused and fact.on_main and _brought(asked, fact):
-            return _intruded(asked.item, fact, f"{fact.closed_by} had closed it")
-        case PullState.OPEN | PullState.MERGED if refused:
-            return _closed(asked, fact)  # who opens it again does not take another's word back
+            return _intruded(asked.item, fact, f"{refused} had closed it")
+        case _ if refused:  # who opens it again, or closes it too, does not take that back
+            return _refused(asked, fact, refused)
         case PullState.OPEN:
             return _open(asked, fact)
         case PullState.CLOSED:
@@ -236,14 +236,19 @@ def _no_revision(asked: Asked, fact: PullFact, who: Account) -> Judged:
     return Refusal(asked.item.id, why, "merge the pull request, or close it")
 
 
+def _refused(asked: Asked, fact: PullFact, who: Account) -> Judged:
+    approver = asked.approver(who)
+    if approver is None:
+        raise AssertionError("who closed was looked at above")
+    said = next((each.body for each in fact.objections if each.who == who), "")
+    comment = one_line(said, COMMENT_LIMIT) or "the pull request was closed without a merge"
+    theirs = fact.model_copy(update={"closed_by": (who,)})
+    return _answer(asked, theirs, approver, Decision.REJECT, comment)
+
+
 def _closed(asked: Asked, fact: PullFact) -> Judged:
-    approver = asked.approver(fact.closed_by)
-    if approver is not None:
-        own = (each.body for each in fact.objections if each.who == fact.closed_by)
-        said = next(own, "")
-        comment = one_line(said, COMMENT_LIMIT) or "the pull request was closed without a merge"
-        return _answer(asked, fact, approver, Decision.REJECT, comment)
-    why = f"its pull request was closed, and {asked.stranger(fact.closed_by)}"
+    last = fact.closed_by[-1] if fact.closed_by else None
+    why = f"its pull request was closed, and {asked.stranger(last)}"
     if not asked.pull.reopened:
         return OpenAgain(asked.item.id, why)
     return Refusal(
@@ -340,8 +345,9 @@ def report(fact: PullFact) -> str:
         "head": fact.head,
         "commit": fact.commit,
     }
-    for name in ("author", "merged_by", "closed_by"):
-        who: Account | None = getattr(fact, name)
+    closed_by = next((who for who in reversed(fact.closed_by) if who), None)
+    named = {"author": fact.author, "merged_by": fact.merged_by, "closed_by": closed_by}
+    for name, who in named.items():
         if who is not None:
             told[name] = {"id": who.id, "login": one_line(who.login, 60)}
     if fact.objections:

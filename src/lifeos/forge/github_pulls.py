@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from lifeos.forge import Invalid, Unclear
 from lifeos.forge.github_values import Odd, arrival_of, closed_of, mapping, pull_of, review_of
-from lifeos.forge.pulls import Arrival, Closed, Pull, PullReview
+from lifeos.forge.pulls import Arrival, Person, Pull, PullReview
 from lifeos.forge.wire import PATIENCE, Json, Patience, Wire, web_base
 
 _PULLS = "Pull requests: write"
@@ -149,8 +149,8 @@ class GitHubPulls:
         with self._odd(path):
             return tuple(review_of(entry) for entry in self._wire.pages(path))
 
-    def closed_by(self, number: int) -> Closed | None:
-        """Who closed it last, other than by merging it."""
+    def closed_by(self, number: int) -> tuple[Person | None, ...]:
+        """Whoever closed it, other than by merging it, and did not open it again since."""
         path = self._at(number, "issues", "events")
         with self._odd(path):
             return closed_of(list(self._wire.pages(path)))

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, TypeVar
 
-from lifeos.forge.pulls import Arrival, Closed, Person, Pull, PullReview, Review
+from lifeos.forge.pulls import Arrival, Person, Pull, PullReview, Review
 from lifeos.forge.wire import Json
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -103,24 +102,26 @@ def review_of(value: Json) -> PullReview:
     )
 
 
-def closed_of(events: list[Json]) -> Closed | None:
-    """The last closing in a list of events that was not the merge.
+def closed_of(events: list[Json]) -> tuple[Person | None, ...]:
+    """Whose closings stand at the end of a list of events: nobody but who closed took one back.
 
     A merge is an event of its own, and closes in the same moment; after it nothing else can.
     """
     entries = [mapping(event) for event in events]
     merges = [entry for entry in entries if entry.get("event") == "merged"]
     end = _matching(_TIME, merges[0].get("created_at")) if merges else ""
-    last: Closed | None = None
+    standing: dict[int, Person | None] = {}
     for entry in entries:
-        if entry.get("event") == "reopened" and last is not None:
-            last = replace(last, reopened_by=_person(entry.get("actor")))
-        if entry.get("event") != "closed":
+        closed = entry.get("event") == "closed"
+        if not closed and entry.get("event") != "reopened":
             continue
-        if end and _matching(_TIME, entry.get("created_at")) >= end:
+        if closed and end and _matching(_TIME, entry.get("created_at")) >= end:
             continue
-        last = Closed(_person(entry.get("actor")))
-    return last
+        who = _person(entry.get("actor"))
+        standing.pop(who.id if who else 0, None)
+        if closed:
+            standing[who.id if who else 0] = who
+    return tuple(standing.values())
 
 
 def arrival_of(value: Json) -> Arrival:

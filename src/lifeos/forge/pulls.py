@@ -71,17 +71,6 @@ class Pull:
 
 
 @dataclass(frozen=True)
-class Closed:
-    """Who closed a pull request without merging it.
-
-    ``reopened_by``: who opened it again after that, if anybody did.
-    """
-
-    who: Person | None
-    reopened_by: Person | None = None
-
-
-@dataclass(frozen=True)
 class Arrival:
     """One move of a branch, as the forge saw it: a push, or a merge. ``who``: whose account it was.
 
@@ -135,8 +124,11 @@ class Pulls(Protocol):
         """All reviews, in the order in which they were given."""
         ...
 
-    def closed_by(self, number: int) -> Closed | None:
-        """Who closed it last, other than by merging it; it may be open again since."""
+    def closed_by(self, number: int) -> tuple[Person | None, ...]:
+        """Whoever closed it, other than by merging it, and did not open it again since.
+
+        The last close is the last one. Others may have opened it again.
+        """
         ...
 
     def arrivals(self, branch: str) -> tuple[Arrival, ...]:

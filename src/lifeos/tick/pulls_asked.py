@@ -17,7 +17,7 @@ from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, name_on
 from lifeos.core.pulls import branch_of
 from lifeos.errors import LifeosError, UsageError
 from lifeos.forge import NotFound, Outage, Strange, connect_pulls
-from lifeos.forge.pulls import Closed, Pull, PullReview, Pulls
+from lifeos.forge.pulls import Person, Pull, PullReview, Pulls
 from lifeos.forge.wire import web_base
 from lifeos.tick.context import Context
 from lifeos.tick.pull_refs import has_head
@@ -29,7 +29,7 @@ class Seen:
 
     pull: Pull | None
     reviews: tuple[PullReview, ...] = ()
-    closed: Closed | None = None
+    closed_by: tuple[Person | None, ...] = ()
 
 
 def connected(settings: Forge, url: str, environ: Mapping[str, str]) -> Pulls:

@@ -112,8 +112,7 @@ def _fact(ctx: Context, main: Main, item: Item, pull: PullRequest, seen: Seen) -
         head=there.head_sha,
         author=_account(there.author),
         merged_by=_account(there.merged_by),
-        closed_by=_account(seen.closed.who) if seen.closed else None,
-        reopened_by=_account(seen.closed.reopened_by) if seen.closed else None,
+        closed_by=tuple(map(_account, seen.closed_by)),
         objections=_objections(seen.reviews, there.head_sha),
     )
     match state:
