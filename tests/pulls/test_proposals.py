@@ -129,3 +129,44 @@ def test_rules_that_change_under_it_close_it(scene: OnForge) -> None:
     assert RISK in scene.at_hub(LOOP)
     assert '"tasks_per_tick": 9' in scene.at_hub(LOOP)
     assert found(scene) == []
+
+
+LEAVES = """\
+# Backlog
+
+## P0
+
+- [ ] **LO-aaaaaa** Make the module
+  - scope: `src/**`
+
+  ```sh recipe
+  mkdir -p src && printf '# TODO: retry on 5xx\\n' > src/hook.py
+  ```
+
+## P3
+
+- [-] **LO-yyyyyy** Something that nobody wants
+"""
+
+
+def test_a_task_whose_place_has_changed_is_asked_anew(tmp_path: Path) -> None:
+    """It would still fit, beside the other one that came; but the forge cannot merge that."""
+    settings = {"loop.improve.after": 1, "config.main_writes": "pr"}
+    with on_forge(tmp_path, settings, backlog=LEAVES) as made:
+        made.forge.pusher = made.forge.who("ann")
+        made.forge.protect("main")
+        made.to_landing()
+        made.merge()
+        made.tick()
+        made.tick()
+        old = proposal(made)
+        other = made.at_hub("BACKLOG.md") + "\n\n- [-] **LO-xxxxxx** One more\n"
+        made.forge.push_to("main", {"BACKLOG.md": other}, by="ann")
+        made.tick()
+        assert proposal(made).id != old.id
+        made.merge()
+        made.tick()
+        backlog = made.at_hub("BACKLOG.md")
+        assert "Do what LO-aaaaaa left for later" in backlog
+        assert "LO-xxxxxx" in backlog
+        assert found(made) == []

@@ -263,11 +263,13 @@ def _clashes(ctx: Context, main: Main, item: Item, pull: PullRequest) -> bool:
     if _is_there(ctx, main, pull):
         return False  # merged just now: the forge's word on who did it is waited for
     if item.proposed is not None:
-        return _unfit(ctx, main, item)
-    loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
-    if _moved_under(ctx, item, main.commit, loop.reapprove):
-        return True
-    fetch_head(ctx, pull.head)
+        if _unfit(ctx, main, item):
+            return True
+    else:
+        loop = ctx.governance(ctx.ledger.snapshot.runs[item.run or ""].governance).loop
+        if _moved_under(ctx, item, main.commit, loop.reapprove):
+            return True
+    fetch_head(ctx, pull.head)  # what fits in another place is not what the forge would merge
     try:
         return merge(ctx.repo, main.commit, pull.head).tree is None
     except MissingObject:
