@@ -177,6 +177,42 @@ ANEW: dict[str, tuple[PullFact, Mapping[str, object], Mapping[str, object], str]
         {"item": COMMANDS},
         "requested changes, which is no answer",
     ),
+    "open, and nobody can read who objected": (
+        OPEN,
+        {"no_objections": "too many"},
+        {},
+        "whether an approver requested changes cannot be known (too many)",
+    ),
+    "a landing of which nobody can read that": (
+        OPEN,
+        {"no_objections": "too many"},
+        {"pull": LANDING},
+        "requested changes cannot be known",
+    ),
+    "merged, and nobody can read who objected": (
+        MERGED,
+        {"no_objections": "too many"},
+        {},
+        "requested changes cannot be known",
+    ),
+    "open, and nobody can read who closed it": (
+        OPEN,
+        {"no_closes": "too many"},
+        {},
+        "whether an approver closed it cannot be known (too many)",
+    ),
+    "closed, nobody can read by whom": (
+        CLOSED,
+        {"no_closes": "too many", "closed_by": ()},
+        {},
+        "whether an approver closed it cannot be known",
+    ),
+    "merged, and nobody can read who closed it": (
+        MERGED,
+        {"no_closes": "too many"},
+        {},
+        "whether an approver closed it cannot be known",
+    ),
 }
 
 
@@ -208,5 +244,10 @@ INTRUDES: dict[str, tuple[Mapping[str, object], Mapping[str, object], str]] = {
         {"clashes": True},
         {"pull": LANDING},
         "main had changed its task, or what it lands",
+    ),
+    "a landing that an approver may have closed": (
+        {"no_closes": "too many"},
+        {"pull": LANDING},
+        "whether an approver closed it cannot be known",
     ),
 }

@@ -48,6 +48,9 @@ from pull_cases import (
 )
 
 
+CLOSE = "the pull request was closed without a merge"
+
+
 def judged(fact: PullFact, change: Mapping[str, object] | None = None, **asked: object) -> Judged:
     """The judgement on this fact with these values changed, asked about so."""
     question = replace(ASKED, **asked)  # type: ignore[arg-type]  # the tables are checked by use
@@ -88,7 +91,7 @@ def test_a_merge_by_an_approver_approves(pull: PullRequest) -> None:
 def test_a_close_by_an_approver_rejects(pull: PullRequest, at: int) -> None:
     """Nothing resumes by it, so it counts after its time, too, and names no commit."""
     found = judged(CLOSED, {"commit": MERGE}, pull=pull, at=at)
-    answered(found, Decision.REJECT, comment="the pull request was closed without a merge")
+    answered(found, Decision.REJECT, comment=CLOSE)
     assert isinstance(found, Answer)
     assert found.commit == ""
 
@@ -100,7 +103,7 @@ def test_a_close_of_somebody_else_after_it(
 ) -> None:
     """An approver's close stands, though others closed it since: the record names the approver."""
     found = judged(fact, {"closed_by": (BOB, *others)})
-    answered(found, Decision.REJECT, "bob", "the pull request was closed without a merge")
+    answered(found, Decision.REJECT, "bob", CLOSE)
     assert isinstance(found, Answer)
     assert json.loads(found.raw)["closed_by"] == {"id": 102, "login": "bob"}
 
@@ -110,7 +113,7 @@ def test_the_comment_of_a_close() -> None:
     own = judged(CLOSED, {"objections": (Objection(who=WES, body="no!"), NOTE)})
     answered(own, Decision.REJECT, comment="say more")
     others = judged(CLOSED, {"objections": (Objection(who=BOB, body="yes!"),)})
-    answered(others, Decision.REJECT, comment="the pull request was closed without a merge")
+    answered(others, Decision.REJECT, comment=CLOSE)
 
 
 @pytest.mark.parametrize("pull", [GATE, LANDING], ids=["gate", "landing"])
@@ -144,6 +147,15 @@ def test_who_merges_over_another_s_objection() -> None:
     answered(judged(MERGED, {"objections": (NOTE,)}), Decision.APPROVE)
     landed = judged(MERGED, other, pull=LANDING)  # main has the work: there is nothing to revise
     answered(landed, Decision.APPROVE)
+
+
+def test_what_is_heard_where_nobody_can_read_who_objected() -> None:
+    """A close, a merge that landed the work, and a rejection in the merged file."""
+    change = {"no_objections": "too many"}
+    answered(judged(CLOSED, change), Decision.REJECT, comment=CLOSE)
+    answered(judged(MERGED, change, pull=LANDING), Decision.APPROVE)
+    refused = {**EDITED, **change, "decision": Decision.REJECT, "comment": "no"}
+    answered(judged(MERGED, refused), Decision.REJECT, comment="no")
 
 
 # --- what does not ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -27,6 +28,7 @@ from lifeos.forge import (
     Outage,
     RateLimited,
     Refused,
+    TooMuch,
 )
 from lifeos.forge.github import GitHub
 from lifeos.forge.wire import Patience, Wire, api_base
@@ -260,11 +262,46 @@ def test_the_next_page_is_asked_by_number() -> None:
     ]
 
 
+def _long_texts(handler: Handler) -> None:
+    """A list of 230 entries, of which a hundred together are longer than is read of an answer."""
+    query = parse_qs(urlsplit(handler.path).query)
+    size, page = int(query["per_page"][0]), int(query["page"][0])
+    entries = list(range(230))[(page - 1) * size : page * size]
+    if len([each for each in entries if 100 <= each < 200]) > 10:
+        says(200, b" " * (9 << 20))(handler)
+        return
+    more = {"link": '<x>; rel="next"'} if page * size < 230 else {}
+    says(200, entries, **more)(handler)
+
+
+def test_a_page_of_long_texts_is_asked_for_in_parts() -> None:
+    """Each entry once, in order; the page is not asked for again as it was, and the rest by
+    hundreds."""
+    with server(_long_texts) as (host, seen):
+        wire = Wire(host, TOKEN, QUICK)
+        assert list(wire.pages("/x")) == list(range(230))
+        wire.close()
+    pages = [(100, 1), (100, 2), *((10, page) for page in range(11, 21)), (100, 3)]
+    assert [path for path, _ in seen] == [
+        f"/api/v3/x?per_page={size}&page={page}" for size, page in pages
+    ]
+
+
+def test_an_entry_that_is_too_long_is_a_fact_about_its_list() -> None:
+    """Asked for in parts, and once: the same would come again."""
+    with server(says(200, b" " * (9 << 20))) as (host, seen):
+        wire = Wire(host, TOKEN, QUICK)
+        with pytest.raises(TooMuch, match="more than 8 MB at /x"):
+            list(wire.pages("/x"))
+        wire.close()
+    assert len(seen) == 2
+
+
 def test_a_list_without_end_is_an_outage() -> None:
     """A server that always has one more page does not hold lifeos for ever."""
     with server(says(200, [1], link='<x>; rel="next"')) as (host, seen):
         wire = Wire(host, TOKEN, QUICK)
-        with pytest.raises(Outage, match="more than"):
+        with pytest.raises(TooMuch, match="more than"):
             list(wire.pages("/x"))
         wire.close()
     assert len(seen) == 50

@@ -197,6 +197,17 @@ class Liar:
         return self.said if method == "GET" or self.wrote is None else (200, self.wrote, {})
 
 
+class Talkative(Liar):
+    """Of the comments there is always one more page."""
+
+    def reply(self, method: str, *told: Any) -> tuple[int, Any, dict[str, str]]:
+        """The pull request, or a page of comments."""
+        status, value, headers = super().reply(method, *told)
+        if "/comments" in told[0]:
+            return 200, [], {"link": '<x>; rel="next"'}
+        return status, value, headers
+
+
 @contextmanager
 def before(liar: Liar) -> Iterator[GitHubPulls]:
     """A client of it."""
@@ -223,6 +234,25 @@ def test_a_forge_that_lists_what_was_not_asked_for() -> None:
         assert pulls.pull(1347).number == 1347
         with pytest.raises(Outage):
             pulls.pull(1346)
+
+
+def test_of_the_closed_ones_the_last_hundred_are_looked_at() -> None:
+    """A list without end, in pages of forty, holds nobody."""
+    liar = Liar([{"number": 5}] * 40, link='<x>; rel="next"')
+    with before(liar) as pulls:
+        assert pulls.merged_of({1347}) == ()
+    assert liar.asked == ["GET"] * 3
+
+
+def test_one_with_words_without_end_is_closed_all_the_same() -> None:
+    """Whether the farewell was said there cannot be read, and nobody would find it."""
+    value = good() | {"state": "open", "merged": False, "merged_at": None, "merge_commit_sha": None}
+    liar = Talkative(value)
+    with before(liar) as pulls:
+        value["html_url"] = f"{pulls._web}/octocat/Hello-World/pull/1347"
+        liar.wrote = value | {"state": "closed"}
+        assert pulls.close_pull(1347, "superseded").state == "closed"
+    assert [method for method in liar.asked if method != "GET"] == ["PATCH"]
 
 
 def test_a_write_does_not_follow_where_it_is_sent() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from live_forge import Forge
 from live_http import Answers
 from live_values import Asked
+from loopback import Reply
 
 
 class Strange(Answers):
@@ -19,3 +20,17 @@ class Strange(Answers):
     def _common(self, value: Any, pull: Asked) -> Any:
         told = super()._common(value, pull)
         return told | ({"state": "sleeping"} if pull.number == self.number else {})
+
+
+class Endless(Answers):
+    """Of this part of a pull request there is always more, as if somebody had filled it up."""
+
+    def __init__(self, forge: Forge, number: int, part: str) -> None:
+        super().__init__(forge)
+        self.path = f"/{number}/{part}?"
+
+    def reply(self, method: str, target: str, token: str, content: bytes) -> Reply | None:
+        """Page after page without anything that counts."""
+        if self.path in target:
+            return 200, [], {"link": '<https://elsewhere.invalid/>; rel="next"'}
+        return super().reply(method, target, token, content)

@@ -12,14 +12,15 @@ import pytest
 from command_line import Project
 from lifeos.core.records import Claimed, Resolved, Topic
 from lifeos.core.state import Item
+from lifeos.core.table import INTRUDED
 from lifeos.errors import Busy, Exit, LifeosError, NotAuthorised
 from lifeos.forge import ForbiddenBySetting, NotFound, RateLimited
-from lifeos.model import CloseOutcome, ItemKind
+from lifeos.model import CloseOutcome, Decision, ItemKind
 from live_values import Asked
 from loop_scene import BACKLOG
 from pull_copies import At, answering, at_point, clone_of
 from pull_scene import APP, WORK, OnForge
-from strange_answers import Strange
+from strange_answers import Endless, Strange
 
 TOKEN = "LIFEOS_TEST_TOKEN"  # noqa: S105 - the name of the variable, no token
 
@@ -281,6 +282,55 @@ def test_one_that_cannot_be_heard_keeps_no_other_from_being_heard(tmp_path: Path
     assert not scene.on_hub(WORK)
     scene.tick()
     assert scene.on_hub(WORK)
+
+
+@pytest.mark.parametrize("act", ["merge", "close", "nothing"])
+@pytest.mark.parametrize(("mode", "at"), [("direct", At.COMMANDS), ("pr", At.LANDING)])
+def test_reviews_without_end_mute_nobody(tmp_path: Path, mode: str, at: At, act: str) -> None:
+    """A stranger has filled them up. A close is heard, and a merge that landed the work; where
+    changes that were requested would count, it is asked anew, with what to do."""
+    scene = at_point(tmp_path, mode, at)
+    old, since = scene.item(), scene.tip()
+    number = scene.pull().number
+    match act:
+        case "merge":
+            scene.merge(by="ann")
+        case "close":
+            scene.forge.close(number, by="ann")
+        case _:
+            scene.forge.review(number, by="ann", state="CHANGES_REQUESTED", body="no")
+    with answering(Endless(scene.forge, number, "reviews")):
+        report = scene.tick()
+    taken = [r.decision for r in scene.records(since) if isinstance(r, Resolved)]
+    if act == "close":
+        assert taken == [Decision.REJECT]
+    elif act == "merge" and at is At.LANDING:
+        assert taken == [Decision.APPROVE]
+    else:
+        assert taken == []
+        assert scene.item().id != old.id
+        said = report.standing(())
+        assert "whether an approver requested changes cannot be known" in said
+        assert "lock its conversation" in said
+
+
+@pytest.mark.parametrize("act", ["merge", "close"])
+def test_events_without_end_stall_nothing(tmp_path: Path, act: str) -> None:
+    """Who closed it cannot be known then: it is asked anew, or, on main, whether to take it back."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    since, number = scene.tip(), scene.pull().number
+    if act == "merge":
+        scene.merge(by="ann")
+    else:
+        scene.forge.close(number, by="ann")
+    with answering(Endless(scene.forge, number, "events")):
+        scene.tick()
+    assert not [r for r in scene.records(since) if isinstance(r, Resolved)]
+    assert scene.pull().number > number
+    assert (scene.item().rule == INTRUDED) is (act == "merge")
+    scene.merge(by="bob")
+    scene.tick()
+    assert scene.on_hub(WORK) is (act == "close")
 
 
 def test_if_all_of_them_fail_it_is_the_forge(tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ BRANCHES = "refs/heads/lifeos/queue/"
 """Where the heads of queue PRs are."""
 
 
+_CLOSES = "closed it"
+_OBJECTS = "requested changes"
+_QUIET = "lock its conversation, or limit who may comment"
+
+
 def branch_of(item: str) -> str:
     """The name of the branch that an item's queue PR is from."""
     return f"lifeos/queue/{item}"
@@ -72,7 +77,8 @@ class PullFact(Frozen):
     ``faithful`` says whether main got just that. ``decision`` and ``comment`` are in the answer's
     file in its head, or on main once it is merged; None where there is none that can be read.
     ``closed_by`` are those who closed it, other than by merging it, and did not open it again
-    since; the last close is the last one.
+    since; the last close is the last one. ``no_closes`` and ``no_objections`` say why those cannot
+    be known.
     ``clashes``: it does not fit main as it is now, or was before it was merged.
     """
 
@@ -90,6 +96,8 @@ class PullFact(Frozen):
     merged_by: Account | None = None
     closed_by: tuple[Account | None, ...] = ()
     objections: tuple[Objection, ...] = ()
+    no_closes: str = ""
+    no_objections: str = ""
     decision: Decision | None = None
     comment: str = ""
     clashes: bool = False
@@ -170,14 +178,23 @@ def judge_pull(asked: Asked, fact: PullFact) -> Judged:
     match fact.state:
         case PullState.MERGED if refused and fact.on_main and _brought(asked, fact):
             return _intruded(asked.item, fact, f"{refused} had closed it")
+        case PullState.MERGED if fact.no_closes and fact.on_main and _brought(asked, fact):
+            return _intruded(asked.item, fact, _unknown(_CLOSES, fact.no_closes))
         case _ if refused:  # who opens it again, or closes it too, does not take that back
             return _refused(asked, fact, refused)
+        case _ if fact.no_closes:
+            return _anew(asked.item, _unknown(_CLOSES, fact.no_closes))
         case PullState.OPEN:
             return _open(asked, fact)
         case PullState.CLOSED:
             return _closed(asked, fact)
         case PullState.MERGED:
             return _merged(asked, fact)
+
+
+def _unknown(what: str, why: str) -> str:
+    """The reason of what is asked anew since nobody can read who refused it."""
+    return f"whether an approver {what} cannot be known ({one_line(why, 200)}): {_QUIET}"
 
 
 def _otherwise(asked: Asked, fact: PullFact) -> Judged:
@@ -196,6 +213,8 @@ def _open(asked: Asked, fact: PullFact) -> Judged:
     objection = _objection(asked, fact)
     if objection is not None:
         return objection
+    if fact.no_objections:
+        return _anew(asked.item, _unknown(_OBJECTS, fact.no_objections))
     if fact.head != asked.pull.head:
         edited = fact.content is Content.ANSWER and not asked.pull.brings_more
         if not edited or fact.decision in (None, Decision.APPROVE):
@@ -279,6 +298,8 @@ def _merged(asked: Asked, fact: PullFact) -> Judged:
     filed = _as_filed(asked, fact, approver)
     if fact.decision is Decision.REJECT:
         return filed
+    if fact.no_objections:
+        return _anew(item, _unknown(_OBJECTS, fact.no_objections))
     return _objection(asked, fact, but=fact.merged_by) or filed
 
 

@@ -48,6 +48,10 @@ class Strange(Outage):
     """An answer about one thing that makes no sense, from a forge that answers (exit 75)."""
 
 
+class TooMuch(Strange):
+    """More about one thing than is read: whoever may write there can make it so (exit 75)."""
+
+
 class Unclear(Outage):
     """A write whose outcome is not known: it may have been done. Look before it is repeated."""
 

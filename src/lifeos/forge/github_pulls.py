@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
-from lifeos.forge import Invalid, Unclear
+from lifeos.forge import Invalid, TooMuch, Unclear
 from lifeos.forge.github_values import Odd, arrival_of, closed_of, mapping, pull_of, review_of
 from lifeos.forge.pulls import Arrival, Person, Pull, PullReview
 from lifeos.forge.wire import PATIENCE, Json, Patience, Wire, web_base
 
+_LATELY = 100
 _PULLS = "Pull requests: write"
 Done = TypeVar("Done")
 
@@ -60,14 +62,12 @@ class GitHubPulls:
         return self._pull(path, self._wire.get(path).value, number)
 
     def merged_of(self, numbers: Collection[int]) -> tuple[Pull, ...]:
-        """Of these, those that were merged. One page is looked at, of those that changed last."""
+        """Of these, those that were merged. Those are looked at that changed last."""
         path = f"{self._repo}/pulls"
         query = {"state": "closed", "sort": "updated", "direction": "desc"}
-        value = self._wire.get(path, per_page=100, **query).value
         with self._odd(path):
-            if not isinstance(value, list):
-                raise Odd("no list")
-            entries = [each for each in value if mapping(each).get("number") in numbers]
+            last = islice(self._wire.pages(path, **query), _LATELY)
+            entries = [each for each in last if mapping(each).get("number") in numbers]
             return tuple(p for each in entries if (p := pull_of(each, self._web)).merged)
 
     def _pull(self, path: str, value: Json, number: int = 0, *, wrote: bool = False) -> Pull:
@@ -107,9 +107,16 @@ class GitHubPulls:
         pull = self.pull(number)
         if pull.state == "closed":
             return pull
-        if comment and not self._said(number, comment):
+        if comment and not self._said_or_lost(number, comment):
             self.comment(number, comment)
         return self._turn(number, "closed")
+
+    def _said_or_lost(self, number: int, comment: str) -> bool:
+        """Whether it was said there; where more is said than can be read, it would be lost."""
+        try:
+            return self._said(number, comment)
+        except TooMuch:
+            return True
 
     def reopen(self, number: int) -> Pull:
         """Open it again."""

@@ -32,6 +32,7 @@ from lifeos.forge import (
     RateLimited,
     Refused,
     Strange,
+    TooMuch,
     Unclear,
 )
 
@@ -44,6 +45,7 @@ _HIDDEN = "[redacted]"
 _MAX_BYTES = 8 << 20
 _MAX_PAGES = 50
 _PER_PAGE = 100
+_FEW = 10  # of the longest texts that GitHub takes so many are within ``_MAX_BYTES``
 _AGAIN = frozenset({500, 502, 503, 504})
 _NOT_ADMIN = re.compile(
     r"not accessible by|must have admin|must have push|needs? the .* scope|admin rights", re.I
@@ -154,8 +156,8 @@ class Wire:
         for again in range(self._patience.tries - 1, -1, -1):
             try:
                 return self._judged(path, self._once("GET", path, query))
-            except Outage:
-                if not again:
+            except Outage as error:
+                if not again or isinstance(error, TooMuch):
                     raise
             # Not all at the same moment: whoever lost the same server comes back at other times.
             self._sleep(self._patience.pause * (1 + random.random()))  # noqa: S311 - no secret
@@ -174,9 +176,20 @@ class Wire:
             raise Unclear(f"{error.message}; it may have been done", error.fix) from None
 
     def pages(self, path: str, key: str = "", **query: str | int) -> Iterator[Json]:
-        """All entries of a list over its pages; ``key``: where in the answer the list is."""
-        for page in range(1, _MAX_PAGES + 1):
-            answer = self.get(path, per_page=_PER_PAGE, page=page, **query)
+        """All entries of a list over its pages; ``key``: where in the answer the list is.
+
+        A page of texts that are too long together is asked for in parts. Raises ``TooMuch`` when
+        the list goes on after ``_MAX_PAGES`` requests.
+        """
+        size, page = _PER_PAGE, 1
+        for _ in range(_MAX_PAGES):
+            try:
+                answer = self.get(path, per_page=size, page=page, **query)
+            except TooMuch:
+                if size == _FEW:
+                    raise
+                size, page = _FEW, (page - 1) * (size // _FEW) + 1
+                continue
             value = answer.value
             if key:
                 value = value.get(key) if isinstance(value, dict) else None
@@ -185,7 +198,10 @@ class Wire:
             yield from value
             if not answer.has_next:
                 return
-        raise Strange(f"{self.host} has more than {_MAX_PAGES * _PER_PAGE} entries at {path}")
+            if size == _FEW and page * _FEW % _PER_PAGE == 0:
+                size, page = _PER_PAGE, page * _FEW // _PER_PAGE
+            page += 1
+        raise TooMuch(f"{self.host} has more than is read at {path}")
 
     def _once(
         self,
@@ -208,7 +224,8 @@ class Wire:
                 for piece in response.iter_raw():
                     body += piece
                     if len(body) > _MAX_BYTES:
-                        raise Outage(f"{self.host} answers with more than {_MAX_BYTES >> 20} MB")
+                        said = f"{self.host} answers with more than {_MAX_BYTES >> 20} MB"
+                        raise TooMuch(f"{said} at {path}")
                     if time.monotonic() > end:
                         raise Outage(f"{self.host} did not answer in time", _LATER)
         except httpx.HTTPError as error:

@@ -7,29 +7,38 @@ which the forge had not told yet: what such a merge brought is waited for, and n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, name_on
 from lifeos.core.pulls import branch_of
 from lifeos.errors import LifeosError, UsageError
-from lifeos.forge import NotFound, Outage, Strange, connect_pulls
+from lifeos.forge import NotFound, Outage, Strange, TooMuch, connect_pulls
 from lifeos.forge.pulls import Person, Pull, PullReview, Pulls
 from lifeos.forge.wire import web_base
 from lifeos.tick.context import Context
 from lifeos.tick.pull_refs import has_head
 
+Entry = TypeVar("Entry")
+
 
 @dataclass(frozen=True)
 class Seen:
-    """A queue PR as the forge reported it; None for one that it no longer has."""
+    """A queue PR as the forge reported it; ``pull`` is None for one that it no longer has.
+
+    ``no_reviews`` and ``no_closes`` say why those cannot be read: there are too many, or they are
+    too long, and a stranger may have made them so.
+    """
 
     pull: Pull | None
     reviews: tuple[PullReview, ...] = ()
     closed_by: tuple[Person | None, ...] = ()
+    no_reviews: str = ""
+    no_closes: str = ""
 
 
 def connected(settings: Forge, url: str, environ: Mapping[str, str]) -> Pulls:
@@ -152,5 +161,14 @@ def _asked(forge: Pulls, item: str, number: int) -> Seen:
         forge.find(branch_of(item))  # as absent is all of a repository that may not be read: raises
         return Seen(None)
     # Who objected also decides once it is merged: another approver may have, before that.
-    reviews = forge.reviews(number)
-    return Seen(pull, reviews, forge.closed_by(number))
+    reviews, no_reviews = _bounded(forge.reviews, number)
+    closed_by, no_closes = _bounded(forge.closed_by, number)
+    return Seen(pull, reviews, closed_by, no_reviews, no_closes)
+
+
+def _bounded(ask: Callable[[int], tuple[Entry, ...]], number: int) -> tuple[tuple[Entry, ...], str]:
+    """What is asked of a pull request, or why it cannot be read: that it was merged still can."""
+    try:
+        return ask(number), ""
+    except TooMuch as error:
+        return (), error.message

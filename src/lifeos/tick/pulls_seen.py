@@ -114,6 +114,8 @@ def _fact(ctx: Context, main: Main, item: Item, pull: PullRequest, seen: Seen) -
         merged_by=_account(there.merged_by),
         closed_by=tuple(map(_account, seen.closed_by)),
         objections=_objections(seen.reviews, there.head_sha),
+        no_objections=seen.no_reviews,
+        no_closes=seen.no_closes,
     )
     match state:
         case PullState.MERGED:
