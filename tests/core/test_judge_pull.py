@@ -47,7 +47,6 @@ from pull_cases import (
     approvals,
 )
 
-
 CLOSE = "the pull request was closed without a merge"
 
 

@@ -45,6 +45,7 @@ PATHS = {
     f"{REPO}/issues/{{issue_number}}/comments": "get post",
     f"{REPO}/issues/{{issue_number}}/events": "get",
     f"{REPO}/activity": "get",
+    f"{REPO}/commits/{{commit_sha}}/pulls": "get",
 }
 """All that lifeos asks and sends, by method. The whole description would take ten seconds."""
 

@@ -333,7 +333,7 @@ class Forge:
                 said = "Base branch was modified. Review and try the merge again."
                 raise Refusal(405, said)
             self._move(f"refs/heads/{pull.base_ref}", who, "pr_merge")
-            self._merged(pull, who, new)
+            self._merged(pull, who, new, old)
             if self.delete_merged_heads and pull.head_repository == self.name:
                 self.git.git("update-ref", "-d", f"refs/heads/{pull.head_ref}")
             return new
@@ -358,7 +358,9 @@ class Forge:
         message = f"Merge pull request #{pull.number} from {owner}/{pull.head_ref}\n"
         return self.git.merged(old, pull.head_sha, f"{message}\n{pull.title}\n", who.signature)
 
-    def _merged(self, pull: Asked, who: Account | None, commit: str) -> None:
+    def _merged(self, pull: Asked, who: Account | None, commit: str, old: str = "") -> None:
+        line = self.git.git("rev-list", commit, f"^{old or pull.base_sha}")
+        pull.brought = frozenset(line.split())
         pull.merged_at = pull.closed_at = pull.updated = self.now
         pull.state, pull.merged_by, pull.merge_commit = "closed", who, commit
         self._event(pull, "merged", who, commit)

@@ -108,6 +108,9 @@ class Answers:
                 return 201, self._comment(*pull.comments[-1]), {}
             case "GET", ["activity"]:
                 return 200, [self._moved(move) for move in self.forge.moved(query["ref"])], {}
+            case "GET", ["commits", commit, "pulls"]:
+                found = [p for p in self.forge.pulls.values() if commit in p.brought]
+                return self._page([self.simple(p) for p in found], query)
             case "POST", ["actions", "workflows", name, "dispatches"]:
                 self.forge.start(name, given["ref"], given.get("inputs", {}), who)
                 return 204, None, {}

@@ -67,6 +67,7 @@ class Asked:
     merged_at: int | None = None
     merged_by: Account | None = None
     merge_commit: str | None = None
+    brought: frozenset[str] = frozenset()
     closed_at: int | None = None
     reviews: list[Said] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)

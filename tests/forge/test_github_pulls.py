@@ -181,6 +181,18 @@ def test_who_merged_it_and_what_came_of_it(forge: Forge, pulls: Pulls, method: s
         pulls.reopen(number)
 
 
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_which_brought_a_commit_is_told(forge: Forge, pulls: Pulls, method: str) -> None:
+    """Of what reached main by it, and of nothing else; one that is open brings nothing yet."""
+    before = forge.push_to("main", {"b.txt": "1\n"}, "ann")
+    number = pulls.open(HEAD, "main", "T", "B").number
+    assert pulls.bringing(forge.git.tip(HEAD)) == ()
+    commit = forge.merge(number, by="ann", method=method)
+    (found,) = pulls.bringing(commit)
+    assert (found.number, found.head_ref, found.merge_commit) == (number, HEAD, commit)
+    assert pulls.bringing(before) == ()
+
+
 def test_a_close_before_the_merge_is_still_told(forge: Forge, pulls: Pulls) -> None:
     """Closed, opened again by another, merged: the close is the one before."""
     number = pulls.open(HEAD, "main", "T", "B").number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 from lifeos.core.answers import answer_path, answer_text
@@ -271,3 +272,26 @@ def only_edited_with_more(scene: OnForge) -> None:
     item = scene.item()
     text = answer_file(item, Decision.REVISE, "shorter")
     push(scene, {answer_path(item.id): text, "src/evil.py": "evil = True\n"}, by="ann")
+
+
+# --- while lifeos looks -------------------------------------------------------------------------
+
+
+class Meanwhile:
+    """Lets something happen once, right after the forge has answered a question."""
+
+    def __init__(self, scene: OnForge, part: str, act: Callable[[], object]) -> None:
+        self.scene, self.part, self.act = scene, part, act
+        self.done = False
+
+    def __call__(self, method: str, path: str) -> None:
+        if not self.done and method == "GET" and self.part in path:
+            self.done = True
+            self.act()
+
+
+def happens(scene: OnForge, part: str, act: Callable[[], object]) -> Meanwhile:
+    """The next time that this is asked, this happens right after the answer was made."""
+    meanwhile = Meanwhile(scene, part, act)
+    scene.forge.after = meanwhile
+    return meanwhile

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,28 +13,9 @@ from lifeos.core.table import INTRUDED
 from lifeos.errors import UsageError
 from lifeos.forge import NotFound
 from lifeos.model import CloseOutcome, Stage
+from pull_acts import happens
 from pull_copies import At, at_point
-from pull_scene import WORK, OnForge, on_forge
-
-
-class Meanwhile:
-    """Lets something happen once, right after the forge has answered a question."""
-
-    def __init__(self, scene: OnForge, part: str, act: Callable[[], object]) -> None:
-        self.scene, self.part, self.act = scene, part, act
-        self.done = False
-
-    def __call__(self, method: str, path: str) -> None:
-        if not self.done and method == "GET" and self.part in path:
-            self.done = True
-            self.act()
-
-
-def happens(scene: OnForge, part: str, act: Callable[[], object]) -> Meanwhile:
-    """The next time that this is asked, this happens right after the answer was made."""
-    meanwhile = Meanwhile(scene, part, act)
-    scene.forge.after = meanwhile
-    return meanwhile
+from pull_scene import WORK, on_forge
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])

@@ -10,11 +10,13 @@ import pytest
 from lifeos.core.records import Claimed, Opened, Resolved, Topic
 from lifeos.core.state import Item
 from lifeos.core.table import INTRUDED
-from lifeos.model import CloseOutcome, Decision
+from lifeos.errors import Busy
+from lifeos.model import CloseOutcome, Decision, ItemKind
 from loop_scene import BACKLOG
-from pull_acts import after_a_push_of_rules
-from pull_copies import At, at_point
-from pull_scene import WORK, OnForge
+from pull_acts import RULES, after_a_push_of_rules, happens
+from pull_copies import At, answering, at_point
+from pull_scene import WORK, OnForge, approvals
+from strange_answers import Strange
 
 SECOND = BACKLOG.partition("## P0\n")[2].replace("LO-aaaaaa", "LO-bbbbbb").replace("guide", "other")
 EVIL = "src/evil.py"
@@ -177,6 +179,61 @@ def test_rules_that_came_along_do_not_hold_before_the_answer(tmp_path: Path, mod
     assert scene.snapshot().governance == rules
     assert json.loads(scene.at_hub("policies/approvals.yaml"))["approvers"][0]["name"] == "ann"
     assert INTRUDED not in [item.rule for item in scene.snapshot().items.values()]
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["", "and is behind"])
+@pytest.mark.parametrize("mode", ["direct", "pr"])
+def test_rules_that_came_by_a_merge_that_is_not_heard(
+    tmp_path: Path, mode: str, behind: bool
+) -> None:
+    """The forge makes no sense about that one pull request: the rules on main may be what came by
+    it, and an approver is asked about them. Heard of later, it is asked what to do with it."""
+    scene = at_point(tmp_path, mode, At.LANDING)
+    rules, number = scene.snapshot().governance, scene.pull().number
+    after_a_push_of_rules(scene)
+    with answering(Strange(scene.forge, number, behind=behind)):
+        scene.tick()
+    assert scene.snapshot().governance == rules
+    asked = [item for item in scene.snapshot().items.values() if item.kind is ItemKind.GOVERNANCE]
+    assert [item.governance for item in asked] == [rules]
+    scene.tick()
+    assert scene.snapshot().governance == rules
+    assert question(scene).pull
+
+
+def test_rules_that_came_by_a_question_that_was_over(tmp_path: Path) -> None:
+    """Wes pushes them to a gate's branch, so that it is asked anew; Ann merges the old one in the
+    moment in which it is closed. She let nothing of that through, though it came by her merge."""
+    scene = at_point(tmp_path, "direct", At.COMMANDS)
+    rules, number = scene.snapshot().governance, scene.pull().number
+    value = json.loads(scene.at_hub(RULES)) | {"approvers": approvals(wes=110)}
+    scene.forge.push_to(scene.pull().head_ref, {RULES: json.dumps(value)}, "wes")
+    meanwhile = happens(scene, "/comments", lambda: scene.forge.merge(number, by="ann"))
+    scene.tick()
+    assert meanwhile.done
+    assert '"wes"' in scene.at_hub(RULES)
+    scene.tick()
+    assert scene.snapshot().governance == rules
+    kinds = [item.kind for item in scene.snapshot().items.values()]
+    assert ItemKind.GOVERNANCE in kinds
+
+
+def test_rules_on_main_while_late_merges_are_not_known(tmp_path: Path) -> None:
+    """Bob has refused it. Wes puts it back with rules in it, Ann merges that, and the forge makes
+    no sense of what was closed."""
+    scene = at_point(tmp_path, "pr", At.LANDING)
+    rules, asked = scene.snapshot().governance, scene.pull()
+    scene.forge.close(asked.number, by="bob")
+    scene.tick()
+    value = json.loads(scene.at_hub(RULES)) | {"approvers": approvals(wes=110)}
+    scene.forge.git.git("update-ref", f"refs/heads/{asked.head_ref}", asked.head_sha)
+    scene.forge.push_to(asked.head_ref, {RULES: json.dumps(value)}, "wes")
+    scene.forge.reopen(asked.number, by="wes")
+    scene.forge.merge(asked.number, by="ann")
+    with answering(Strange(scene.forge, asked.number, behind=True)), pytest.raises(Busy):
+        scene.tick()  # nor can it be closed, which is said when all else is done
+    assert '"wes"' in scene.at_hub(RULES)
+    assert scene.snapshot().governance == rules
 
 
 def test_rules_that_came_along_hold_once_they_are_left(tmp_path: Path) -> None:

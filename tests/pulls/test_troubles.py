@@ -316,7 +316,7 @@ def test_reviews_without_end_mute_nobody(tmp_path: Path, mode: str, at: At, act:
 
 @pytest.mark.parametrize("act", ["merge", "close"])
 def test_events_without_end_stall_nothing(tmp_path: Path, act: str) -> None:
-    """Who closed it cannot be known then: it is asked anew, or, on main, whether to take it back."""
+    """Nobody can tell who closed it: it is asked anew, or, on main, whether to take it back."""
     scene = at_point(tmp_path, "pr", At.LANDING)
     since, number = scene.tip(), scene.pull().number
     if act == "merge":

@@ -171,6 +171,13 @@ class GitHubPulls:
                 raise Odd("no list")
             return tuple(arrival_of(entry) for entry in value)
 
+    def bringing(self, commit: str) -> tuple[Pull, ...]:
+        """Those whose merge brought a commit to the default branch."""
+        path = f"{self._repo}/commits/{quote(commit, safe='')}/pulls"
+        with self._odd(path):
+            found = [pull_of(entry, self._web) for entry in self._wire.pages(path)]
+        return tuple(pull for pull in found if pull.merged)
+
     def _at(self, number: int, kind: str = "pulls", part: str = "") -> str:
         path = f"{self._repo}/{kind}/{int(number)}"
         return f"{path}/{part}" if part else path

@@ -135,6 +135,10 @@ class Pulls(Protocol):
         """The last moves of a branch, newest first; at most a hundred."""
         ...
 
+    def bringing(self, commit: str) -> tuple[Pull, ...]:
+        """Those whose merge brought a commit to the default branch; ``merged_by`` is not said."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection."""
         ...

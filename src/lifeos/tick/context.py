@@ -125,6 +125,8 @@ class Context:
     pulls: dict[str, Seen] = field(default_factory=dict)  # by item, as the forge last reported
     unheard: dict[str, LifeosError] = field(default_factory=dict)  # by item: why it did not
     late: tuple[Pull, ...] = ()  # those of questions that are over, and that were merged
+    deaf: bool = False  # whether something of that is not known: a merge may be among it
+    questions: dict[str, bool] = field(default_factory=dict)  # by commit: came by such a merge
     meters: dict[str, Meter] = field(default_factory=dict)  # of attempts, by their claim's nonce
     left_behind: str = ""  # why this clone's own main did not come along
 
@@ -192,7 +194,9 @@ class Context:
     def who_brought(self, commit: str) -> int:
         """The number of the account that brought a commit to main, as the forge saw it; 0: unknown.
 
-        A bot brings nothing. The forge is asked once.
+        A bot brings nothing, and nobody what came by the pull request of a question: its merge
+        answers that, and whoever merged it need not have seen what else it had. The forge is asked
+        once.
         """
         if self.forge is None:
             return 0
@@ -203,16 +207,27 @@ class Context:
                 return 0  # a force push: what main was before is not here to be compared with
             came = bool(arrival.after) and contains(self.repo, arrival.after, commit)
             if came and not (arrival.before and contains(self.repo, arrival.before, commit)):
-                return arrival.who.id if arrival.who and not arrival.who.bot else 0
+                person = None if arrival.who is None or arrival.who.bot else arrival.who
+                return person.id if person and not self._came_by_question(commit) else 0
         return 0
+
+    def _came_by_question(self, commit: str) -> bool:
+        from lifeos.tick.pulls_asked import came_by_question
+
+        if self.forge is not None and commit not in self.questions:
+            asked_about = self.ledger.snapshot.asked_about
+            self.questions[commit] = came_by_question(self.forge, commit, asked_about)
+        return self.questions.get(commit, True)
 
     def forget_pulls(self) -> None:
         """Take nothing of what the forge last reported for granted."""
         self.pulls, self.unheard, self.late = {}, {}, ()
+        self.deaf = self.rules.approvals.trust is Trust.MERGE
 
     def forget_arrivals(self) -> None:
         """Ask the forge again who brought what: main may have moved."""
         self.__dict__.pop("_arrivals", None)
+        self.questions.clear()
 
     @cached_property
     def _arrivals(self) -> tuple[Arrival, ...]:

@@ -7,7 +7,7 @@ which the forge had not told yet: what such a merge brought is waited for, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from lifeos.core.policy.forge import ELSEWHERE, MENDING, Forge, name_on
-from lifeos.core.pulls import branch_of
+from lifeos.core.pulls import BRANCHES, branch_of
 from lifeos.errors import LifeosError, UsageError
 from lifeos.forge import NotFound, Outage, Strange, TooMuch, connect_pulls
 from lifeos.forge.pulls import Person, Pull, PullReview, Pulls
@@ -98,7 +98,8 @@ def look(ctx: Context) -> None:
     opened = {item: pull.number for item, pull in pulls.items() if pull.number}
     with mendable():
         ctx.pulls, ctx.unheard = _heard(forge, opened)
-    ctx.late = _late(ctx, forge)
+    ctx.late, known = _late(ctx, forge)
+    ctx.deaf = bool(ctx.unheard) or not known
     # What another machine meant to ask, and died before it had pushed it, nobody can ask any more.
     lost = [item for item, pull in pulls.items() if not pull.number and not has_head(ctx, pull)]
     ctx.pulls |= dict.fromkeys(lost, Seen(None))
@@ -132,16 +133,35 @@ def _heard(
     return seen, unheard
 
 
-def _late(ctx: Context, forge: Pulls) -> tuple[Pull, ...]:
-    """The pull requests of questions that are over which somebody merged all the same."""
+def _late(ctx: Context, forge: Pulls) -> tuple[tuple[Pull, ...], bool]:
+    """The pull requests of questions that are over which somebody merged all the same.
+
+    And whether it is known which.
+    """
     over = ctx.ledger.snapshot.over
     if not over:
-        return ()
+        return (), True
     try:
-        return forge.merged_of({pull.number for pull in over.values()})
+        return forge.merged_of({pull.number for pull in over.values()}), True
     except Strange as error:
         ctx.world.progress(f"whether a closed question was merged is not known: {error.message}")
-        return ctx.late
+        return ctx.late, False
+
+
+def came_by_question(forge: Pulls, commit: str, asked_about: Collection[str]) -> bool:
+    """Whether a commit came, or may have come, by the pull request of a question.
+
+    What such a merge may bring is on the ledger, and whoever merged it let nothing else through;
+    unless what it brought is among ``asked_about``: then an approver has left it there.
+    """
+    try:
+        found = forge.bringing(commit)
+    except Strange:
+        return True
+    return any(
+        f"refs/heads/{pull.head_ref}".startswith(BRANCHES) and pull.merge_commit not in asked_about
+        for pull in found
+    )
 
 
 @contextmanager
