@@ -218,6 +218,20 @@ def test_rules_that_came_by_a_question_that_was_over(tmp_path: Path) -> None:
     assert ItemKind.GOVERNANCE in kinds
 
 
+def test_stop_stays_while_a_merge_may_not_be_heard(tmp_path: Path) -> None:
+    """Ann took it away; whether that was by a merge of what others had pushed is not known yet."""
+    scene = at_point(tmp_path, "direct", At.LANDING)
+    number = scene.pull().number
+    scene.forge.push_to("main", {".lifeos/STOP": "stop\n"}, "wes")
+    scene.tick()
+    scene.forge.push_to("main", {".lifeos/STOP": None}, "ann")
+    with answering(Strange(scene.forge, number)):
+        scene.tick()
+    assert scene.snapshot().stop
+    scene.tick()
+    assert not scene.snapshot().stop
+
+
 def test_rules_on_main_while_late_merges_are_not_known(tmp_path: Path) -> None:
     """Bob has refused it. Wes puts it back with rules in it, Ann merges that, and the forge makes
     no sense of what was closed."""
