@@ -216,7 +216,10 @@ class Context:
 
         if self.forge is not None and commit not in self.questions:
             asked_about = self.ledger.snapshot.asked_about
-            self.questions[commit] = came_by_question(self.forge, commit, asked_about)
+            merges = len(self.repo.objects.commit(commit).parents) > 1
+            self.questions[commit] = came_by_question(
+                self.forge, commit, asked_about, merges=merges
+            )
         return self.questions.get(commit, True)
 
     def forget_pulls(self) -> None:

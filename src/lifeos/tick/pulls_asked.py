@@ -148,18 +148,23 @@ def _late(ctx: Context, forge: Pulls) -> tuple[tuple[Pull, ...], bool]:
         return ctx.late, False
 
 
-def came_by_question(forge: Pulls, commit: str, asked_about: Collection[str]) -> bool:
+def came_by_question(
+    forge: Pulls, commit: str, asked_about: Collection[str], *, merges: bool
+) -> bool:
     """Whether a commit came, or may have come, by the pull request of a question.
 
     What such a merge may bring is on the ledger, and whoever merged it let nothing else through;
-    unless what it brought is among ``asked_about``: then an approver has left it there.
+    unless what it brought is among ``asked_about``: then an approver has left it there. The commit
+    of such a merge itself, if it ``merges`` two lines, brings nothing that is not in one of them.
     """
     try:
         found = forge.bringing(commit)
     except Strange:
         return True
     return any(
-        f"refs/heads/{pull.head_ref}".startswith(BRANCHES) and pull.merge_commit not in asked_about
+        f"refs/heads/{pull.head_ref}".startswith(BRANCHES)
+        and pull.merge_commit not in asked_about
+        and not (merges and pull.merge_commit == commit)
         for pull in found
     )
 
