@@ -21,6 +21,7 @@ from lifeos.store.entries import Entry, read_entries
 from lifeos.store.git import GitError
 from lifeos.store.ledger import SEEN, Ledger
 from lifeos.store.objects import LIFEOS, MissingObject
+from lifeos.store.remote import contains
 from lifeos.store.repo import Repo
 from lifeos.store.story import newest
 from lifeos.tick.audit import Area, Audit, Finding
@@ -92,7 +93,10 @@ class Verified(Frozen):
 
 
 def main_of(repo: Repo, tip: str) -> str | None:
-    """The commit of main, by the name that the adopted set gives it; None if it is not here."""
+    """The commit of main, by the name that the adopted set gives it; None if it is not here.
+
+    A clone that only fetches has the newer one as origin's.
+    """
     try:
         ledger = Ledger.at(repo, tip)
         digest = ledger.snapshot.governance
@@ -112,7 +116,10 @@ def main_of(repo: Repo, tip: str) -> str | None:
         return None
     branch = rules.config.main if rules else "main"
     local = repo.refs.read(f"refs/heads/{branch}")
-    return local or repo.refs.read(f"refs/remotes/origin/{branch}")
+    fetched = repo.refs.read(f"refs/remotes/origin/{branch}")
+    if local is None or (fetched is not None and contains(repo, fetched, local)):
+        return fetched
+    return local
 
 
 def verify_ledger(
