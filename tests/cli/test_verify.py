@@ -534,7 +534,7 @@ def test_more_was_landed_than_built(scene: Scene) -> None:
     steps[closed] = steps[closed].saying(landed=new)
     made = write(scene, steps)
     scene.git("update-ref", "refs/heads/main", new)
-    named(scene, made[steps[closed].old], "changes more than was built: evil.py")
+    named(scene, made[steps[noted].old], "changes more than was built: evil.py")
 
 
 def test_a_landing_that_main_lost(scene: Scene) -> None:

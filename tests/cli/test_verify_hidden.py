@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lifeos.tick.audit import Area
 from loop_scene import Scene
-from test_verify import findings
+from test_verify import findings, in_lifeos_name, one, steps_of, write
+from test_verify_areas import named
 from told import asked, landed, lifeos
 
 MALLORY = "mallory@example.invalid"
@@ -23,6 +26,37 @@ def scene(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def waiting(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A repository in which one run waits before its landing."""
     return asked(tmp_path / "repo", tmp_path_factory.getbasetemp() / "told")
+
+
+# --- every landing that was noted ---------------------------------------------------------------
+
+
+def test_a_landing_noted_beside_the_true_one(scene: Scene) -> None:
+    """The ledger vouches for each commit that it notes, not only for the one that ended the run."""
+    evil = in_lifeos_name(scene, {"src/evil.py": "x = 1\n"})
+    steps = steps_of(scene)
+    place = one(steps, "noted", topic="landing")
+    forged = steps[place].saying(
+        commit=evil,
+        onto=scene.git("rev-parse", f"{evil}^"),
+        tree=scene.git("rev-parse", f"{evil}^{{tree}}"),
+    )
+    steps.insert(place, replace(forged, old="forged"))
+    made = write(scene, steps, renumber=True)
+    named(scene, made["forged"], "is not the landing that was noted", Area.LANDINGS)
+
+
+def test_a_landing_noted_that_main_never_had(scene: Scene) -> None:
+    """Nor is a commit of main the work of one because a commit beside main has it as a parent."""
+    evil = in_lifeos_name(scene, {"src/evil.py": "x = 1\n"}, anchor=False)
+    tree = scene.git("rev-parse", f"{evil}^{{tree}}")
+    aside = scene.git("commit-tree", "-p", f"{evil}^", "-p", evil, "-m", "aside", tree)
+    steps = steps_of(scene)
+    place = one(steps, "noted", topic="landing")
+    forged = steps[place].saying(commit=aside, onto=scene.git("rev-parse", f"{evil}^"), tree=tree)
+    steps.insert(place, replace(forged, old="forged"))
+    write(scene, steps, renumber=True)
+    named(scene, evil, "it changes src/evil.py, and no run landed it", Area.MAIN)
 
 
 # --- a clone that only fetches ------------------------------------------------------------------

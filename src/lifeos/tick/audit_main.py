@@ -49,17 +49,14 @@ def _require_approval(audit: Audit, entry: Entry, run: Run, rules: Governance) -
 
 
 def check_landing(audit: Audit, entry: Entry) -> None:
-    """What a run landed is the noted commit, and the merge of main and the pure work."""
+    """What a run landed is the noted commit, and the merge of main and the pure work.
+
+    So is every other commit that was noted as a landing, if main has it: the ledger vouches for all
+    of them. One that lost the race for main is nowhere.
+    """
     record = entry.record
     if isinstance(record, Noted) and record.topic is Topic.LANDING and record.run:
-        audit.landings[record.run] = record
-        audit.noted.add(record.commit)
-        run = audit.snapshot.runs.get(record.run)
-        rules = audit.governance(entry.tree, run.governance) if run is not None else None
-        if run is not None and rules is not None:
-            _require_approval(audit, entry, run, rules)
-        if run is None or run.merged != record.commit:
-            audit.works.update(second_parent(audit, record.commit))
+        _noted(audit, entry, record, record.run)
     elif isinstance(record, Noted) and record.pull is not None:
         audit.works.update(_own_commits(audit, record.pull))
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
@@ -68,17 +65,28 @@ def check_landing(audit: Audit, entry: Entry) -> None:
     elif isinstance(record, Closed) and record.outcome is CloseOutcome.PASS:
         audit.count(Area.LANDINGS)
         noted = audit.landings.get(record.run)
+        landed = record.landed[:12]
         if noted is None or noted.commit != record.landed:
-            landed = record.landed[:12]
             audit.find(entry.commit, f"{record.run} landed {landed}, which was not noted")
-        elif audit.main is not None:
-            _landed(audit, entry, noted)
+        elif audit.main is not None and not audit.is_on_main(record.landed):
+            audit.find(entry.commit, f"{landed}, landed by {record.run}, is not on main")
 
 
-def second_parent(audit: Audit, commit: str) -> tuple[str, ...]:
-    """The pure work of a landing; nothing for what is no landing, or not here."""
-    made = audit.commit(commit)
-    return made.parents[1:] if made else ()
+def _noted(audit: Audit, entry: Entry, record: Noted, name: str) -> None:
+    audit.landings[name] = record
+    audit.noted.add(record.commit)
+    run = audit.snapshot.runs.get(name)
+    rules = audit.governance(entry.tree, run.governance) if run is not None else None
+    if run is not None and rules is not None:
+        _require_approval(audit, entry, run, rules)
+    commit = audit.commit(record.commit) if audit.is_on_main(record.commit) else None
+    if commit is None:
+        return
+    faults = list(_rebuilt(audit, entry, record, commit))
+    for what in faults:
+        audit.find(entry.commit, f"{commit.oid[:12]}, landed by {name}, {what}")
+    if not faults and (run is None or run.merged != commit.oid):
+        audit.works.update(commit.parents[1:])
 
 
 def _own_commits(audit: Audit, pull: PullRequest) -> Iterator[str]:
@@ -90,16 +98,6 @@ def _own_commits(audit: Audit, pull: PullRequest) -> Iterator[str]:
             return
         yield oid
         oid = next(iter(commit.parents), "")
-
-
-def _landed(audit: Audit, entry: Entry, noted: Noted) -> None:
-    commit = audit.commit(noted.commit)
-    if commit is None or not audit.is_on_main(noted.commit):
-        short = noted.commit[:12]
-        audit.find(entry.commit, f"{short}, landed by {noted.run}, is not on main")
-        return
-    for what in _rebuilt(audit, entry, noted, commit):
-        audit.find(entry.commit, f"{noted.commit[:12]}, landed by {noted.run}, {what}")
 
 
 def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterator[str]:

@@ -34,7 +34,6 @@ from lifeos.tick.audit_main import (
     check_landing,
     check_main,
     outside,
-    second_parent,
 )
 from lifeos.tick.audit_proposals import check_proposal, follow
 from lifeos.tick.audit_redactions import check_redaction, read_redactions
@@ -215,7 +214,8 @@ def _broken(audit: Audit, tip: str, message: str) -> None:
         record = entry.record
         if isinstance(record, Noted) and record.topic is Topic.LANDING:
             audit.noted.add(record.commit)
-            audit.works.update(second_parent(audit, record.commit))
+            made = audit.on_main.get(record.commit)
+            audit.works.update(made.parents[1:] if made else ())
 
 
 def _readable(repo: Repo, tip: str) -> list[Entry]:
