@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lifeos.model import Decision
+from lifeos.store.objects import LIFEOS
 from lifeos.tick.audit import Area
 from loop_scene import Scene
 from test_verify import findings, in_lifeos_name, one, steps_of, write
@@ -57,6 +59,37 @@ def test_a_landing_noted_that_main_never_had(scene: Scene) -> None:
     steps.insert(place, replace(forged, old="forged"))
     write(scene, steps, renumber=True)
     named(scene, evil, "it changes src/evil.py, and no run landed it", Area.MAIN)
+
+
+# --- what is taken away -------------------------------------------------------------------------
+
+
+def taken_away(scene: Scene, path: str, anchor: str) -> str:
+    """A commit in lifeos's name, at this transition, that removes a file. The commit."""
+    scene.write({path: None})
+    scene.git("add", "--all", "--", path)
+    said = f"--message=lifeos: a thing\n\nLifeos-Ledger: {anchor}"
+    return scene.commit({}, said, author=LIFEOS.email, committer=LIFEOS.email)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_answer_taken_away_before_it_was_read(waiting: Scene, before: int) -> None:
+    """Whoever does that in lifeos's name loses a rejection, and the question goes on waiting.
+
+    Nor does it help them to name a transition at which nobody had asked yet.
+    """
+    answer = dict(waiting.answer(Decision.REJECT, "no"))
+    waiting.commit(answer)
+    (path,) = answer
+    commit = taken_away(waiting, path, waiting.git("rev-parse", f"lifeos/ledger~{before}"))
+    named(waiting, commit, f"it takes away {path}, whose question was not over", Area.MAIN)
+
+
+def test_a_question_taken_away_that_waits(waiting: Scene) -> None:
+    """Its page is what a person finds on main."""
+    path = f".lifeos/queue/{waiting.item().id}.md"
+    commit = taken_away(waiting, path, waiting.tip())
+    named(waiting, commit, f"it takes away {path}, whose question was not over", Area.MAIN)
 
 
 # --- a clone that only fetches ------------------------------------------------------------------

@@ -71,6 +71,9 @@ class Audit:
     unchecked: dict[str, Area] = field(default_factory=dict)
     nonces: set[str] = field(default_factory=set)
     commits: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)  # of the transitions, by their commits
+    asked: dict[str, int] = field(default_factory=dict)  # the transition that opened an item
+    over: dict[str, int] = field(default_factory=dict)  # and the one with which it was over
     landings: dict[str, Noted] = field(default_factory=dict)  # the last one noted, by run
     noted: set[str] = field(default_factory=set)  # every commit noted as a landing
     works: set[str] = field(default_factory=set)  # the pure work of those

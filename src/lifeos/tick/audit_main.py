@@ -18,6 +18,7 @@ from lifeos.store.objects import Commit
 from lifeos.store.treecache import Folder
 from lifeos.store.trees import FOLDER
 from lifeos.tick.audit import Area, Audit
+from lifeos.tick.bookkeeping import OURS
 from lifeos.tick.landings import Landings
 from lifeos.tick.reading import BACKLOG, QUEUE
 
@@ -221,7 +222,10 @@ def _accounted(audit: Audit, made: Made, prefix: str) -> None:
 
 
 def _queue(audit: Audit, made: Made, anchor: str) -> None:
-    """What lifeos puts into the queue is what its ledger has, and never an answer."""
+    """What lifeos puts into the queue is what its ledger has, and never an answer.
+
+    What it takes away is of a question that was over.
+    """
     parent = audit.on_main.get(next(iter(made.parents), ""))
     before, now = (_folder(audit, one.tree, QUEUE) if one else {} for one in (parent, made))
     if before == now:
@@ -235,6 +239,25 @@ def _queue(audit: Audit, made: Made, anchor: str) -> None:
             audit.find(
                 made.commit, f"in lifeos's name it puts in {QUEUE}/{name}, which the ledger lacks"
             )
+    for name in before.keys() - now.keys():
+        if not _may_go(audit, name, anchor):
+            what = f"in lifeos's name it takes away {QUEUE}/{name}, whose question was not over"
+            audit.find(made.commit, what)
+
+
+def _may_go(audit: Audit, name: str, anchor: str) -> bool:
+    """Whether lifeos takes this file of the queue away, at this transition.
+
+    A tick that has not heard of a question yet takes its page for one that nobody asked.
+    """
+    match, at = OURS.fullmatch(name), audit.numbers.get(anchor)
+    if match is None:
+        return False
+    item, page = match[1], match[2] == "md"
+    if at is None or item not in audit.asked:
+        return True
+    over = audit.over.get(item)
+    return (over is not None and over <= at) or (page and at < audit.asked[item])
 
 
 def _folder(audit: Audit, tree: str, path: str) -> Folder:

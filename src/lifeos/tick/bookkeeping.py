@@ -17,7 +17,8 @@ from lifeos.tick.context import Context
 from lifeos.tick.reading import BACKLOG, QUEUE, Main, no_queue, queue_files, read_file
 from lifeos.tick.tasks import Tasks
 
-_OURS = re.compile(r"(Q-[0-9a-hjkmnp-tv-z]{8})\.(md|approval\.yaml)")
+OURS = re.compile(r"(Q-[0-9a-hjkmnp-tv-z]{8})\.(md|approval\.yaml)")
+"""The names of the queue's files: the item, and which of the two it is."""
 _MARK_OF = {
     CloseOutcome.PASS: Mark.DONE,
     CloseOutcome.BLOCKED: Mark.BLOCKED,
@@ -166,7 +167,7 @@ def queue_edits(
                 opened.append(name.removesuffix(".md"))
     gone = set()
     for name in there:
-        match = _OURS.fullmatch(name)
+        match = OURS.fullmatch(name)
         if match and match[1] not in ctx.ledger.snapshot.items:
             edits[f"{QUEUE}/{name}"] = None
             gone.add(match[1])

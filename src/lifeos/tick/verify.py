@@ -7,7 +7,7 @@ cannot be checked here is said, not passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from lifeos.core.canonical import short_id
 from lifeos.core.judge import judge
@@ -237,6 +237,7 @@ def _transition(audit: Audit, entry: Entry) -> None:
     for area, check in _BEFORE:
         _look(audit, entry, area, check)
     audit.area = Area.STAGES
+    before = audit.snapshot.items.keys()
     try:
         audit.snapshot = apply(audit.snapshot, entry.record, entry.commit)
     except IllegalTransition as error:
@@ -250,9 +251,19 @@ def _transition(audit: Audit, entry: Entry) -> None:
             f"ledger commit {entry.commit} says it is transition {entry.seq}, but it is the"
             f" {audit.snapshot.seq}th: something was dropped, put in or reordered"
         )
+    _remember(audit, entry, before)
     _look(audit, entry, Area.EVIDENCE, check_state)
     follow(audit, entry)
     audit.tree = entry.tree
+
+
+def _remember(audit: Audit, entry: Entry, before: Set[str]) -> None:
+    """From where to where each question was open: main is compared with it later."""
+    audit.numbers[entry.commit] = entry.seq
+    now = audit.snapshot.items.keys()
+    if now != before:
+        audit.asked.update(dict.fromkeys(now - before, entry.seq))
+        audit.over.update(dict.fromkeys(before - now, entry.seq))
 
 
 def _look(audit: Audit, entry: Entry, area: Area, check: Check) -> None:
