@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from lifeos.core.records import Noted, Topic
+from lifeos.core.state import PullRequest
 from lifeos.model import Decision
+from lifeos.store.ledger import Ledger
 from lifeos.store.objects import LIFEOS
+from lifeos.store.repo import Repo
 from lifeos.tick.audit import Area
 from loop_scene import Scene
 from test_verify import findings, in_lifeos_name, one, steps_of, write
-from test_verify_areas import named
+from test_verify_areas import named, told
 from told import asked, landed, lifeos
 
 MALLORY = "mallory@example.invalid"
@@ -59,6 +63,39 @@ def test_a_landing_noted_that_main_never_had(scene: Scene) -> None:
     steps.insert(place, replace(forged, old="forged"))
     write(scene, steps, renumber=True)
     named(scene, evil, "it changes src/evil.py, and no run landed it", Area.MAIN)
+
+
+# --- notes of pull requests ---------------------------------------------------------------------
+
+
+def noted_pull(scene: Scene, head: str, commits: int = 1) -> str:
+    """A note that this is the head of the open item's pull request. The transition."""
+    item = scene.item().id
+    with Repo.open(scene.folder) as repo:
+        ledger = Ledger.open(repo)
+        assert ledger is not None
+        pull = PullRequest(head=head, commits=commits)
+        commit = ledger.append(Noted(at=scene.now, topic=Topic.PULL, item=item, pull=pull))
+        ledger.save()
+    return commit
+
+
+def test_a_commit_hidden_by_the_note_of_a_pull_request(waiting: Scene) -> None:
+    """There are none where answers are commits: neither is such a note believed by `why`."""
+    evil = in_lifeos_name(waiting, {"src/evil.py": "x = 1\n"}, anchor=False)
+    commit = noted_pull(waiting, evil)
+    named(waiting, commit, "answers come by trust commit", Area.LANDINGS)
+    named(waiting, evil, "it changes src/evil.py, and no run landed it", Area.MAIN)
+    said = lifeos(waiting.folder, "why", "src/evil.py").out
+    assert "a commit in lifeos's name that the ledger knows nothing of" in said
+
+
+def test_a_strangers_commits_hidden_by_the_note_of_a_pull_request(waiting: Scene) -> None:
+    """They are still told as what did not come through lifeos."""
+    evil = waiting.commit({"src/evil.py": "x = 1\n"}, author=MALLORY, committer=MALLORY)
+    commit = noted_pull(waiting, evil, commits=50)
+    named(waiting, commit, "answers come by trust commit", Area.LANDINGS)
+    assert evil in [one["commit"] for one in told(waiting, 1)["outside"]]
 
 
 # --- what is taken away -------------------------------------------------------------------------

@@ -77,6 +77,9 @@ class Audit:
     landings: dict[str, Noted] = field(default_factory=dict)  # the last one noted, by run
     noted: set[str] = field(default_factory=set)  # every commit noted as a landing
     works: set[str] = field(default_factory=set)  # the pure work of those
+    pulls: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Main's commits of queue PRs, with the answer that each may bring: its name, and its blob."""
+    doubted: set[str] = field(default_factory=set)  # those of PRs that cannot be lifeos's
     tree: str = ""  # of the transition before
     since: Chronicler | None = None  # what happened from the first proposal that landed on
     differences: tuple[Difference, ...] = ()  # between that and the one looked at

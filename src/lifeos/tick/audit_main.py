@@ -8,7 +8,7 @@ from lifeos.core.judge import landing_checkpoint
 from lifeos.core.policy import Governance
 from lifeos.core.policy.config import MainWrites
 from lifeos.core.records import Claimed, Closed, Noted, Topic
-from lifeos.core.state import PullRequest, Run
+from lifeos.core.state import Run
 from lifeos.model import CloseOutcome, Frozen, Stage
 from lifeos.store.branch import Made
 from lifeos.store.entries import Entry
@@ -18,6 +18,7 @@ from lifeos.store.objects import Commit
 from lifeos.store.treecache import Folder
 from lifeos.store.trees import FOLDER
 from lifeos.tick.audit import Area, Audit
+from lifeos.tick.audit_pulls import brought_by_pull
 from lifeos.tick.bookkeeping import OURS
 from lifeos.tick.landings import Landings
 from lifeos.tick.reading import BACKLOG, QUEUE
@@ -58,8 +59,6 @@ def check_landing(audit: Audit, entry: Entry) -> None:
     record = entry.record
     if isinstance(record, Noted) and record.topic is Topic.LANDING and record.run:
         _noted(audit, entry, record, record.run)
-    elif isinstance(record, Noted) and record.pull is not None:
-        audit.works.update(_own_commits(audit, record.pull))
     elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
         if audit.main is not None and not audit.is_on_main(record.commit):
             audit.find(entry.commit, f"{record.commit[:12]}, which took it back, is not on main")
@@ -88,17 +87,6 @@ def _noted(audit: Audit, entry: Entry, record: Noted, name: str) -> None:
         audit.find(entry.commit, f"{commit.oid[:12]}, landed by {name}, {what}")
     if not faults and (run is None or run.merged != commit.oid):
         audit.works.update(commit.parents[1:])
-
-
-def _own_commits(audit: Audit, pull: PullRequest) -> Iterator[str]:
-    """The commits of a queue PR that lifeos made, as far as they are here."""
-    oid = pull.head
-    for _ in range(pull.commits):
-        commit = audit.commit(oid)
-        if commit is None:
-            return
-        yield oid
-        oid = next(iter(commit.parents), "")
 
 
 def _rebuilt(audit: Audit, entry: Entry, noted: Noted, commit: Commit) -> Iterator[str]:
@@ -202,7 +190,7 @@ def check_main(audit: Audit, main: str, prefix: str) -> None:
             )
         if not made.anchors:
             audit.find(made.commit, "in lifeos's name, but it names no tip of the ledger")
-        if made.commit not in audit.noted:
+        if made.commit not in audit.noted and made.commit not in audit.pulls:
             _accounted(audit, made, prefix)
         if made.anchors and not lacking:
             _queue(audit, made, made.anchors[-1])
@@ -235,7 +223,8 @@ def _queue(audit: Audit, made: Made, anchor: str) -> None:
     for name, entry in now.items():
         if before.get(name) == entry:
             continue
-        if name not in asked or asked[name].oid != entry.oid:
+        known = name in asked and asked[name].oid == entry.oid
+        if not known and not brought_by_pull(audit, made.commit, name, entry.mode, entry.oid):
             audit.find(
                 made.commit, f"in lifeos's name it puts in {QUEUE}/{name}, which the ledger lacks"
             )
@@ -286,7 +275,8 @@ def outside(audit: Audit, landings: Landings) -> tuple[Outside, ...]:
     found = []
     for oid in landings.after:
         made = audit.on_main[oid]
-        if landings.knows(oid) or oid in audit.works or made.by_lifeos:
+        known = landings.knows(oid) and oid not in audit.doubted
+        if known or oid in audit.works or made.by_lifeos:
             continue  # those in lifeos's name are checked one by one
         if made.names_lifeos and oid not in landings.asked_about:
             what = "it says that lifeos wrote or made it, and the ledger knows nothing of it"

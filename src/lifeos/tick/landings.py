@@ -7,11 +7,13 @@ in a commit, which anybody can write.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lifeos.core.records import Held, Noted, Resolved, Topic
 from lifeos.core.state import PullRequest
+from lifeos.governance import load_set
+from lifeos.model import Trust
 from lifeos.store.entries import Entry, entries_with
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import MissingObject
@@ -20,6 +22,8 @@ from lifeos.tick.landed import before_merge
 
 _WORDS = (
     '"topic":"genesis"',
+    '"topic":"governance"',
+    '"topic":"landed"',
     '"topic":"landing"',
     '"topic":"pull"',
     '"topic":"reverted"',
@@ -27,6 +31,9 @@ _WORDS = (
     '"kind":"held"',
     '"kind":"resolved"',
 )
+MOST_OWN = 2
+"""Commits that lifeos makes for one queue PR."""
+_ADOPTS = (Topic.GENESIS, Topic.GOVERNANCE, Topic.LANDED)
 _MOST_REBASED = 50
 """Commits of one landing PR that are looked at, where a forge put them on main one by one."""
 
@@ -89,7 +96,7 @@ class Landings:
 
 def landings_on(ledger: Ledger, main: str) -> Landings:
     """What the ledger knows of the commits of main. Raises ``GitError`` for a broken history."""
-    entries = entries_with(ledger.repo, ledger.tip, _WORDS)
+    entries = list(_believed(ledger, entries_with(ledger.repo, ledger.tip, _WORDS)))
     found = Landings(_history(ledger.repo, main, _genesis(entries)))
     pulls = _pulls(entries)
     for entry in entries:
@@ -98,6 +105,22 @@ def landings_on(ledger: Ledger, main: str) -> Landings:
         for own in _rebased(ledger.repo, found, commit, pull):
             found.answers.setdefault(own, item)
     return found
+
+
+def _believed(ledger: Ledger, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Without notes of pull requests where answers did not come by them: they hide no commit."""
+    adopted, by_merge = "", {"": False}
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, Noted) and record.topic in _ADOPTS and record.digest:
+            adopted = record.digest
+        if isinstance(record, Noted) and record.pull is not None:
+            if adopted not in by_merge:
+                rules = load_set(ledger.governance(adopted)).governance
+                by_merge[adopted] = rules is None or rules.approvals.trust is Trust.MERGE
+            if not by_merge[adopted] or record.pull.commits > MOST_OWN:
+                continue
+        yield entry
 
 
 def _genesis(entries: Iterable[Entry]) -> str:

@@ -18,6 +18,7 @@ from lifeos.core.unified import DoesNotApply
 from lifeos.model import Decision
 from lifeos.store.entries import TITLE_LIMIT
 from lifeos.store.merge import merge
+from lifeos.store.repo import Repo
 from lifeos.store.trees import FILE, Edit, lookup
 from lifeos.tick.bookkeeping import Marks, queue_edits, wanted_marks, with_bookkeeping
 from lifeos.tick.context import Context
@@ -44,7 +45,7 @@ def head_of(ctx: Context, item: Item) -> PullRequest | None:
 
 def _approval(ctx: Context, main: Main, item: Item) -> PullRequest:
     tree, parent = main.tree, main.commit
-    if item.rule in TAKES_BACK and (undone := without_commit(ctx, main, item)):
+    if item.rule in TAKES_BACK and (undone := without_commit(ctx.repo, main.tree, item)):
         title = f"Take back {item.about[:12]}, {TAKEN_BACK[item.rule]}"
         parent = _commit(ctx, undone, parent, title)
         tree = undone
@@ -105,24 +106,24 @@ def _marks(ctx: Context, main: Main, run: Run) -> Marks:
     return Marks(ctx.rules.config.id_prefix, {run.task: Mark.DONE}, own)
 
 
-def without_commit(ctx: Context, main: Main, item: Item) -> str | None:
-    """Main's tree without what the item is about; None where that cannot be prepared.
+def without_commit(repo: Repo, main: str, item: Item) -> str | None:
+    """A tree of main without what the item is about; None where that cannot be prepared.
 
     Later changes may stand on it, or what main was before it cannot be told.
     """
     if not item.onto:
         return None
-    objects = ctx.repo.objects
+    objects = repo.objects
     made = objects.commit(item.about)
     parted = objects.write_commit(made.tree, (), "what is taken back", when=0)
     sides = [
         objects.write_commit(tree, (parted,), name, when=0)
         for tree, name in (
-            (main.tree, "main"),
+            (main, "main"),
             (objects.commit(item.onto).tree, "before it"),
         )
     ]
-    return merge(ctx.repo, *sides).tree
+    return merge(repo, *sides).tree
 
 
 def _commit(ctx: Context, tree: str, parent: str, title: str, body: str = "") -> str:
