@@ -13,9 +13,19 @@ from lifeos.model import Decision
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import LIFEOS
 from lifeos.store.repo import Repo
+from lifeos.store.trees import edit
 from lifeos.tick.audit import Area
 from loop_scene import Scene
-from test_verify import findings, in_lifeos_name, one, steps_of, write
+from test_verify import (
+    Step,
+    findings,
+    in_lifeos_name,
+    one,
+    steps_of,
+    tampered,
+    with_file,
+    write,
+)
 from test_verify_areas import named, told
 from told import asked, landed, lifeos
 
@@ -96,6 +106,32 @@ def test_a_strangers_commits_hidden_by_the_note_of_a_pull_request(waiting: Scene
     commit = noted_pull(waiting, evil, commits=50)
     named(waiting, commit, "answers come by trust commit", Area.LANDINGS)
     assert evil in [one["commit"] for one in told(waiting, 1)["outside"]]
+
+
+# --- pages of questions -------------------------------------------------------------------------
+
+
+def test_a_page_that_asks_something_else(waiting: Scene) -> None:
+    """The newest transition rewritten, its page alone: that is before main ever showed it."""
+    place, path = one(steps_of(waiting), "held"), f"queue/{waiting.item().id}.md"
+    page = waiting.git("show", f"lifeos/ledger:{path}").replace("docs/guide.md", "nothing at all")
+    commit = tampered(
+        waiting, place, lambda step: with_file(waiting, step, path, page.encode() + b"\n")
+    )
+    named(waiting, commit, f"{path} is not what was asked", Area.APPROVALS)
+
+
+def test_a_question_without_a_page(waiting: Scene) -> None:
+    """Then nobody was told what they answer."""
+    place, path = one(steps_of(waiting), "held"), f"queue/{waiting.item().id}.md"
+
+    def without(step: Step) -> Step:
+        with Repo.open(waiting.folder) as repo:
+            tree = edit(repo.objects, step.tree, {path: None})
+            repo.objects.flush()
+        return replace(step, tree=tree)
+
+    named(waiting, tampered(waiting, place, without), f"{path} is not there", Area.APPROVALS)
 
 
 # --- what is taken away -------------------------------------------------------------------------

@@ -37,9 +37,7 @@ def hidden(scene: OnForge, *, landing: bool, more: int = 0) -> tuple[str, str]:
         ledger = Ledger.at(repo, asked.parents[0])
         main = scene.git("rev-parse", "main")
         evil = repo.objects.write_blob(b"x = 1\n")
-        tree = edit(
-            repo.objects, repo.objects.commit(main).tree, {"src/evil.py": ("100644", evil)}
-        )
+        tree = edit(repo.objects, repo.objects.commit(main).tree, {"src/evil.py": ("100644", evil)})
         message = f"Approve it\n\nLifeos-Ledger: {ledger.tip}\n"
         commit = repo.objects.write_commit(tree, (main,), message, when=scene.now)
         pull = PullRequest(head=commit, landing=landing, commits=1 + more)

@@ -58,6 +58,18 @@ class Finding(Frozen):
     area: Area = Area.REPLAY
 
 
+@dataclass(frozen=True)
+class OddPage:
+    """A page of a question that this lifeos writes otherwise; ``before``: the version until then.
+
+    "": no packet has told it.
+    """
+
+    commit: str
+    path: str
+    before: str
+
+
 @dataclass
 class Audit:
     """One verification at work. ``snapshot`` is the state before the transition looked at."""
@@ -83,6 +95,8 @@ class Audit:
     tree: str = ""  # of the transition before
     since: Chronicler | None = None  # what happened from the first proposal that landed on
     differences: tuple[Difference, ...] = ()  # between that and the one looked at
+    version: str = ""  # of the lifeos that made the last packet
+    odd_pages: list[OddPage] = field(default_factory=list)
     counts: dict[Area, int] = field(default_factory=dict)
     answers: int = 0  # those that could be traced to who brought them
     anchors: int = 0  # commits of main in lifeos's name

@@ -193,6 +193,7 @@ def _of_packet(
     except (ValueError, KeyError, TypeError):
         yield f"the packet of {record.run} cannot be read"
         return
+    audit.version = packet.versions.get("lifeos", "")
     says = (packet.run, packet.outcome, packet.landed, packet.ledger_root)
     before = audit.redacted.ids_of(next(iter(entry.parents), ""))
     told = (record.run, record.outcome, record.landed, audit.snapshot.root)

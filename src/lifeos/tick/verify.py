@@ -35,6 +35,7 @@ from lifeos.tick.audit_main import (
     check_main,
     outside,
 )
+from lifeos.tick.audit_pages import check_page, settle_pages
 from lifeos.tick.audit_proposals import check_proposal, follow
 from lifeos.tick.audit_redactions import check_redaction, read_redactions
 from lifeos.tick.audit_pulls import check_pull
@@ -142,6 +143,7 @@ def verify_ledger(
             audit.area = Area.REPLAY
     except _UNREADABLE as error:
         _broken(audit, tip, error.message)
+    settle_pages(audit)
     strangers = _main(audit, tip, main)
     seen = repo.refs.read(SEEN)
     if seen and not audit.is_transition(seen):
@@ -332,6 +334,7 @@ _BEFORE: tuple[tuple[Area, Check], ...] = (
     (Area.BUDGETS, check_budgets),
     (Area.DECISIONS, _decision),
     (Area.APPROVALS, check_item),
+    (Area.APPROVALS, check_page),
     (Area.APPROVALS, check_answer),
     (Area.APPROVALS, check_gate),
     (Area.PROTECTED, check_envelope),
