@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from conftest import EMAIL
 from lifeos.core.records import Noted, Topic
 from lifeos.core.state import PullRequest
-from lifeos.model import Decision
+from lifeos.model import CloseOutcome, Decision
+from lifeos.store.endings import closed_path
 from lifeos.store.ledger import Ledger
 from lifeos.store.objects import LIFEOS
 from lifeos.store.repo import Repo
 from lifeos.store.trees import edit
 from lifeos.tick.audit import Area
-from loop_scene import Scene
+from loop_scene import TASK, Scene
 from test_verify import (
     Step,
     findings,
@@ -132,6 +134,74 @@ def test_a_question_without_a_page(waiting: Scene) -> None:
         return replace(step, tree=tree)
 
     named(waiting, tampered(waiting, place, without), f"{path} is not there", Area.APPROVALS)
+
+
+# --- what was taken back ------------------------------------------------------------------------
+
+
+def noted_revert(scene: Scene, run: str, commit: str, who: str, ended: dict[str, str]) -> str:
+    """A note that this commit took a run's landing back; the end of its task says more."""
+    with Repo.open(scene.folder) as repo:
+        ledger = Ledger.open(repo)
+        assert ledger is not None
+        end = ledger.ended(TASK)
+        assert end is not None
+        told = end.model_copy(update={"reverted": commit, **ended}).model_dump_json().encode()
+        note = Noted(
+            at=scene.now,
+            topic=Topic.REVERTED,
+            run=run or end.run,
+            task=TASK,
+            commit=commit,
+            onto=end.landed,
+            who=who,
+        )
+        transition = ledger.append(note, artifacts={closed_path(TASK): told})
+        ledger.save()
+    return transition
+
+
+def taken_back(scene: Scene) -> str:
+    """A commit of a person's that takes the only landing back as `lifeos revert` would."""
+    return scene.commit({"docs/guide.md": None})
+
+
+def test_what_was_taken_back(scene: Scene) -> None:
+    """As `lifeos revert` notes it."""
+    noted_revert(scene, "", taken_back(scene), EMAIL, {})
+    assert findings(scene) == ()
+
+
+def test_a_landing_noted_as_what_took_it_back(scene: Scene) -> None:
+    """The work is on main still: nothing took it back."""
+    landing = str(steps_of(scene)[one(steps_of(scene), "closed")].record["landed"])
+    commit = noted_revert(scene, "", landing, EMAIL, {})
+    named(scene, commit, "does not take back what", Area.LANDINGS)
+
+
+def test_a_commit_that_does_more_than_take_back(scene: Scene) -> None:
+    """What else is in it comes under no other name."""
+    evil = scene.commit({"docs/guide.md": None, "src/evil.py": "x = 1\n"})
+    named(scene, noted_revert(scene, "", evil, EMAIL, {}), "does not take back", Area.LANDINGS)
+
+
+def test_a_run_taken_back_that_landed_nothing(scene: Scene) -> None:
+    """Its name is one that the ledger does not know."""
+    commit = noted_revert(scene, "R-zzzzzzzz", taken_back(scene), EMAIL, {})
+    named(scene, commit, "is nothing that R-zzzzzzzz landed", Area.LANDINGS)
+
+
+def test_a_landing_taken_back_by_a_stranger(scene: Scene) -> None:
+    """Only an approver takes back what an approval let land."""
+    commit = noted_revert(scene, "", taken_back(scene), MALLORY, {})
+    named(scene, commit, "was not an approver", Area.LANDINGS)
+
+
+@pytest.mark.parametrize("ended", [{"run": "R-zzzzzzzz"}, {"outcome": CloseOutcome.REJECTED}])
+def test_an_end_rewritten_by_a_revert(scene: Scene, ended: dict[str, str]) -> None:
+    """It says what took the work back, and nothing else otherwise than before."""
+    commit = noted_revert(scene, "", taken_back(scene), EMAIL, ended)
+    named(scene, commit, "does not say what took it back, and that alone", Area.EVIDENCE)
 
 
 # --- what is taken away -------------------------------------------------------------------------

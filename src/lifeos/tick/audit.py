@@ -86,6 +86,8 @@ class Audit:
     numbers: dict[str, int] = field(default_factory=dict)  # of the transitions, by their commits
     asked: dict[str, int] = field(default_factory=dict)  # the transition that opened an item
     over: dict[str, int] = field(default_factory=dict)  # and the one with which it was over
+    passed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The task and the landing of each run that passed."""
     landings: dict[str, Noted] = field(default_factory=dict)  # the last one noted, by run
     noted: set[str] = field(default_factory=set)  # every commit noted as a landing
     works: set[str] = field(default_factory=set)  # the pure work of those

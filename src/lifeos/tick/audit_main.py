@@ -59,9 +59,6 @@ def check_landing(audit: Audit, entry: Entry) -> None:
     record = entry.record
     if isinstance(record, Noted) and record.topic is Topic.LANDING and record.run:
         _noted(audit, entry, record, record.run)
-    elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
-        if audit.main is not None and not audit.is_on_main(record.commit):
-            audit.find(entry.commit, f"{record.commit[:12]}, which took it back, is not on main")
     elif isinstance(record, Closed) and record.outcome is CloseOutcome.PASS:
         audit.count(Area.LANDINGS)
         noted = audit.landings.get(record.run)

@@ -47,8 +47,6 @@ def check_tree(audit: Audit, entry: Entry) -> None:
     elif isinstance(record, Closed):
         _packet(audit, entry, record)
         _ended(audit, entry, record)
-    elif isinstance(record, Noted) and record.topic is Topic.REVERTED:
-        _reverted(audit, entry, record)
 
 
 def check_state(audit: Audit, entry: Entry) -> None:
@@ -222,18 +220,13 @@ def _ended(audit: Audit, entry: Entry, record: Closed) -> None:
         ledger=next(iter(entry.parents), ""),
         at=record.at,
     )
-    if _read_ended(audit, entry, run.task) != expected:
+    if read_ended(audit, entry.tree, run.task) != expected:
         audit.find(entry.commit, f"{closed_path(run.task)} does not say how {run.id} ended")
 
 
-def _reverted(audit: Audit, entry: Entry, record: Noted) -> None:
-    ended = _read_ended(audit, entry, record.task)
-    if ended is not None and ended.run == record.run and ended.reverted != record.commit:
-        audit.find(entry.commit, f"{closed_path(record.task)} does not say what took it back")
-
-
-def _read_ended(audit: Audit, entry: Entry, task: str) -> Ended | None:
-    data = audit.read(entry.tree, closed_path(task))
+def read_ended(audit: Audit, tree: str, task: str) -> Ended | None:
+    """How a task's last run ended, as a tree of the ledger says; None where it does not."""
+    data = audit.read(tree, closed_path(task)) if tree else None
     try:
         return Ended.model_validate_json(data) if data else None
     except ValueError:

@@ -39,6 +39,7 @@ from lifeos.tick.audit_pages import check_page, settle_pages
 from lifeos.tick.audit_proposals import check_proposal, follow
 from lifeos.tick.audit_redactions import check_redaction, read_redactions
 from lifeos.tick.audit_pulls import check_pull
+from lifeos.tick.audit_reverts import check_revert
 from lifeos.tick.audit_rules import check_known, check_present, check_rules
 from lifeos.tick.audit_trees import check_state, check_tree
 from lifeos.tick.landings import landings_on
@@ -340,6 +341,7 @@ _BEFORE: tuple[tuple[Area, Check], ...] = (
     (Area.PROTECTED, check_envelope),
     (Area.LANDINGS, check_landing),
     (Area.LANDINGS, check_pull),
+    (Area.LANDINGS, check_revert),
     (Area.PROPOSALS, check_proposal),
     (Area.REDACTIONS, check_redaction),
 )
