@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Never
 
 from lifeos import __version__
 from lifeos.core.answers import answer_path, answer_text
@@ -56,6 +57,7 @@ from lifeos.store.lock import Owner
 from lifeos.store.repo import Repo
 from lifeos.tick.begin import begin
 from lifeos.tick.context import World
+from lifeos.tick.pending import Sources, page_of
 from longledger import BEGIN, task_id, title
 
 PAUSE = 60
@@ -189,7 +191,7 @@ class _History:
         while self._run(run).stage is not Stage.CLOSE:
             self._attempt(run, number, works)
         base = self._main
-        item, mark = self._held(run)
+        item, mark = self._held(run, number)
         answer = self._answered(item, mark)
         self._claim(run)
         self._land(run, works["work"][0], answer, item)
@@ -292,7 +294,27 @@ class _History:
             changes[f"{folder}/tree"] = facts.tree
         self._record(record, changes)
 
-    def _held(self, run: str) -> tuple[str, str]:
+    def _sources(self, number: int) -> Sources:
+        """What the page of its question is written from: there is no evidence but the work."""
+        lines = {JOURNAL: 1} if number % JOURNAL_EVERY == 0 else {}
+        lines |= {part(number): 5}
+        width, total = max(map(len, lines)), sum(lines.values())
+        rows = [f" {path:<{width}} | {n} {'+' * n}" for path, n in lines.items()]
+        rows.append(f" {len(lines)} file{'s'[: len(lines) - 1]} changed, {total} insertions(+)\n")
+        return Sources(
+            snapshot=self.snapshot,
+            by_pull=False,
+            read=lambda _path: None,
+            stat=lambda _old, _new: "\n".join(rows),
+            governance=lambda _digest: self._rules,
+            task=lambda _name: None,
+            proposal=_nothing,
+            adopted=_nothing,
+            on_main=_nothing,
+            past=_nothing,
+        )
+
+    def _held(self, run: str, number: int) -> tuple[str, str]:
         """Ask whether it may land, and show the question on main. The item, the commit of main."""
         state, item = self._run(run), item_id(self.snapshot)
         # The work has no queue and a backlog without marks and ids: its content is itself.
@@ -310,7 +332,7 @@ class _History:
             expires_at=self._now + 7 * 86400,
             main=state.base,
         )
-        page = f"---\nitem: {item}\nkind: {kind}\nrun: {run}\n---\n\nLand this work?\n".encode()
+        page = page_of(self._sources(number), record)
         mark = self._record(record, {f"queue/{item}.md": page})
         message = f"lifeos: 1 question waits ({item})\n\nLifeos-Ledger: {self._import.oid(mark)}\n"
         self._main = self._import.commit(
@@ -412,6 +434,10 @@ class _History:
             closed_path(state.task): ended.model_dump_json().encode(),
         }
         self._record(record, changes)
+
+
+def _nothing() -> Never:
+    raise AssertionError("no question here is about rules or a proposal")
 
 
 def _files(run: str, stage: Stage, *, fails: bool) -> dict[str, bytes]:

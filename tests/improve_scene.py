@@ -153,7 +153,8 @@ class Improving(Project):
 
 def not_of_told(findings: Iterable[str]) -> list[str]:
     """The findings of a verification that are not about runs which are only told."""
-    told = ("run R-", "packet of R-", "answer to Q-0", "closed/", "item Q-0", "subject of Q-0")
+    of_questions = ("answer to Q-0", "item Q-0", "subject of Q-0", "queue/Q-0")
+    told = ("run R-", "packet of R-", "closed/", *of_questions)
     return [what for what in findings if not any(word in what for word in told)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from lifeos import __version__
 from lifeos.core.backlog.entry import Task
@@ -19,6 +20,7 @@ from lifeos.core.records import Closed, Held
 from lifeos.core.table import TAKES_BACK
 from lifeos.errors import LedgerBroken
 from lifeos.model import Trust
+from lifeos.store.diff import diffstat
 from lifeos.store.entries import Entry
 from lifeos.store.ledger import Ledger
 from lifeos.tick.audit import Area, Audit, OddPage
@@ -72,12 +74,16 @@ def _asks(audit: Audit, entry: Entry, record: Held, page: bytes) -> bool:
     if apart and PAST_UNDER.encode() in page:
         audit.skip(_RULES_PAST)
         page = _PAST.sub("", page.decode("utf-8", "replace"), count=1).encode()
+    ledger = Ledger(audit.repo, next(iter(entry.parents), ""), audit.tree, audit.snapshot)
     sources = Sources(
-        ledger=Ledger(audit.repo, next(iter(entry.parents), ""), audit.tree, audit.snapshot),
+        snapshot=audit.snapshot,
         by_pull=rules.approvals.trust is Trust.MERGE,
+        read=ledger.read,
+        stat=partial(diffstat, audit.repo),
         governance=lambda digest: _rules(audit, entry, digest),
         task=lambda name: _task(audit, entry, record, name),
         proposal=lambda: _proposal(audit, entry, record),
+        adopted=lambda: ledger.governance(audit.snapshot.governance),
         on_main=lambda: on_main,
         past=lambda: "",
     )

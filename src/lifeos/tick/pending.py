@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lifeos.core.backlog.entry import Task
@@ -13,12 +14,11 @@ from lifeos.core.pending import CheckLine, PendingFacts, ReviewLine, pending_tex
 from lifeos.core.policy import Governance
 from lifeos.core.records import Held
 from lifeos.core.review import Review
-from lifeos.core.state import OnApprove, Run
+from lifeos.core.state import OnApprove, Run, Snapshot
 from lifeos.core.table import TAKES_BACK
 from lifeos.model import ItemKind, Stage, Trust
 from lifeos.store.diff import diffstat
 from lifeos.store.entries import attempt_path
-from lifeos.store.ledger import Ledger
 from lifeos.tick.build import Evidence
 from lifeos.tick.context import Context
 from lifeos.tick.gather import Gathered
@@ -37,22 +37,28 @@ _REVIEWS = (Stage.DESIGN_REVIEW, Stage.PLAN_REVIEW, Stage.BUILD_REVIEW)
 class Sources:
     """What the page of a question is written from, as far as it needs it.
 
-    All of it is in commits, so that the page can be written again. ``ledger`` is as it was before
-    the question, ``governance`` a recorded set, ``task`` a task of main with its text, ``on_main`` the files of the rules in
-    question, ``past`` what they would have made of the last runs.
+    All of it is in commits, so that the page can be written again. ``snapshot`` is the state before
+    the question; ``read`` reads the ledger as it was then, ``stat`` compares two commits or trees,
+    ``governance`` gives a recorded set, ``task`` a task of main with its text, ``adopted`` and
+    ``on_main`` the files of the adopted set and of the one in question, ``past`` what that would
+    have made of the last runs.
     """
 
-    ledger: Ledger
+    snapshot: Snapshot
     by_pull: bool
+    read: Callable[[str], bytes | None]
+    stat: Callable[[str, str], str]
     governance: Callable[[str], Governance]
     task: Callable[[str], tuple[Task, str] | None]
     proposal: Callable[[], Proposal]
+    adopted: Callable[[], Mapping[str, bytes]]
     on_main: Callable[[], Mapping[str, bytes]]
     past: Callable[[], str]
 
 
 def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
     """The file under ``.lifeos/queue/`` that stands for an item about to be opened."""
+    ledger = ctx.ledger
 
     def task(name: str) -> tuple[Task, str] | None:
         found = gathered.tasks.find(name)
@@ -62,11 +68,14 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
         return found, gathered.tasks.data[start:end].decode("utf-8", "replace")
 
     sources = Sources(
-        ledger=ctx.ledger,
+        snapshot=ledger.snapshot,
         by_pull=ctx.rules.approvals.trust is Trust.MERGE,
+        read=ledger.read,
+        stat=partial(diffstat, ctx.repo),
         governance=ctx.governance,
         task=task,
         proposal=lambda: gathered.proposals[held.about].proposal,
+        adopted=lambda: ledger.governance(ledger.snapshot.governance),
         on_main=lambda: governance_files(ctx.repo, main_at(ctx.repo, gathered.facts.main).tree),
         past=lambda: _past_under(ctx, gathered, held),
     )
@@ -76,7 +85,7 @@ def pending_file(ctx: Context, gathered: Gathered, held: Held) -> bytes:
 def page_of(src: Sources, held: Held) -> bytes:
     """The page, from nothing but these."""
     by_pull = src.by_pull
-    run = src.ledger.snapshot.runs.get(held.run or "")
+    run = src.snapshot.runs.get(held.run or "")
     if held.rule in TAKES_BACK:
         return pending_text(held, _on_main(src, held))
     if held.proposed is not None:
@@ -122,12 +131,11 @@ def _of_before(src: Sources, held: Held, run: Run) -> bool:
 
 def _on_main(src: Sources, held: Held) -> PendingFacts:
     """What is on main, and why it is asked about: if a run landed it, what was found there."""
-    facts, repo = PendingFacts(by_pull=src.by_pull), src.ledger.repo
+    facts = PendingFacts(by_pull=src.by_pull)
     if held.onto:
-        trees = [repo.objects.commit(commit).tree for commit in (held.onto, held.about)]
-        stat = diffstat(repo, *trees)
+        stat = src.stat(held.onto, held.about)
         facts = replace(facts, diffstat=stat, base=held.onto[:12], ref=held.about[:12])
-    runs = src.ledger.snapshot.runs.values()
+    runs = src.snapshot.runs.values()
     run = next((run for run in runs if run.merged == held.about), None)
     if run is None:
         return facts
@@ -155,7 +163,7 @@ def _check_lines(evidence: Evidence) -> tuple[CheckLine, ...]:
 def _feedback(src: Sources, run: Run) -> tuple[tuple[str, str], ...]:
     """What the last attempt was told went wrong."""
     path = f"{attempt_path(run.id, run.feedback)}/feedback.md"
-    feedback = src.ledger.read(path) if run.feedback else None
+    feedback = src.read(path) if run.feedback else None
     return (("What went wrong", feedback.decode("utf-8", "replace")),) if feedback else ()
 
 
@@ -167,8 +175,7 @@ def _again(run: Run) -> bool:
 def _diffstat(src: Sources, run: Run) -> str:
     if not run.work:
         return ""
-    repo = src.ledger.repo
-    return diffstat(repo, repo.objects.commit(run.base).tree, run.work)
+    return src.stat(run.base, run.work)
 
 
 def _evidence(src: Sources, run: Run) -> Evidence:
@@ -176,7 +183,7 @@ def _evidence(src: Sources, run: Run) -> Evidence:
     for stage in (Stage.CLOSE, Stage.BUILD):
         n = run.last_n.get(stage, 0)
         if n and n >= run.last_n.get(Stage.BUILD, 0):
-            data = src.ledger.read(f"{attempt_path(run.id, n)}/checks.json")
+            data = src.read(f"{attempt_path(run.id, n)}/checks.json")
             if data is not None:
                 return Evidence.model_validate_json(data)
     return Evidence()
@@ -186,7 +193,7 @@ def _reviews(src: Sources, run: Run) -> tuple[ReviewLine, ...]:
     """The last review, of whatever it was, with what it found."""
     attempts = {n: stage for stage, n in run.last_n.items() if stage in _REVIEWS}
     n = max(attempts, default=0)
-    data = src.ledger.read(f"{attempt_path(run.id, n)}/review.json") if n else None
+    data = src.read(f"{attempt_path(run.id, n)}/review.json") if n else None
     if data is None:
         return ()
     review = Review.model_validate_json(data)
@@ -226,7 +233,7 @@ def _set_apart(run: Run) -> str:
 def _rules(src: Sources) -> str:
     """Which files of the rules differ between main and the adopted set."""
     files = src.on_main()
-    adopted = src.ledger.governance(src.ledger.snapshot.governance)
+    adopted = src.adopted()
     rows = []
     for path in sorted(files.keys() | adopted.keys()):
         if files.get(path) != adopted.get(path):
