@@ -45,8 +45,16 @@ def check_page(audit: Audit, entry: Entry) -> None:
     if page is None:
         audit.find(entry.commit, f"{path} is not there")
         return
-    if not _asks(audit, entry, record, page):
+    if _redacted(audit, entry, record):
+        audit.skip("the pages of questions about runs of which something was redacted")
+    elif not _asks(audit, entry, record, page):
         audit.odd_pages.append(OddPage(entry.commit, path, audit.version))
+
+
+def _redacted(audit: Audit, entry: Entry, record: Held) -> bool:
+    """Whether something that the page was written from may have been taken out since, or itself."""
+    own = (f"queue/{record.item}.md", f"proposals/{record.item}/", f"runs/{record.run}/")
+    return any(path.startswith(own) for path in audit.redacted.since(entry.seq))
 
 
 def settle_pages(audit: Audit) -> None:

@@ -66,6 +66,11 @@ class Redacted:
         """The redaction that is transition ``number``."""
         return next((one.about for one in self.known if one.about.noted == number), None)
 
+    def since(self, number: int) -> frozenset[str]:
+        """The paths of what was redacted after transition ``number``."""
+        later = (about for about in self._placeholders.values() if about.noted > number)
+        return frozenset(path for about in later for path in about.paths)
+
     def is_placeholder(
         self, differences: Sequence[Difference], path: str, number: int, digest: str = ""
     ) -> bool:

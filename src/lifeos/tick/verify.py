@@ -37,8 +37,8 @@ from lifeos.tick.audit_main import (
 )
 from lifeos.tick.audit_pages import check_page, settle_pages
 from lifeos.tick.audit_proposals import check_proposal, follow
-from lifeos.tick.audit_redactions import check_redaction, read_redactions
 from lifeos.tick.audit_pulls import check_pull
+from lifeos.tick.audit_redactions import check_redaction, read_redactions
 from lifeos.tick.audit_reverts import check_revert
 from lifeos.tick.audit_rules import check_known, check_present, check_rules
 from lifeos.tick.audit_trees import check_state, check_tree
