@@ -65,7 +65,7 @@ def told(scene: Scene, code: int = 0) -> Any:
 def test_every_area_was_really_looked_at(scene: Scene) -> None:
     """None of them is a word without a check behind it; the table is for people, too.
 
-    Proposals and redactions are looked at where there are any: tests/test_improve.py, test_redact.py.
+    Proposals and redactions are looked at where there are any: test_improve.py, test_redact.py.
     """
     areas = {one["area"]: one for one in told(scene)["areas"]}
     assert list(areas) == [area.value for area in Area]
