@@ -409,10 +409,11 @@ def test_on_a_main_of_its_own(gap: Gap) -> None:
     gap.refused("which is no commit of main here")
 
 
-def test_a_damaged_file(gap: Gap) -> None:
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_a_damaged_file(gap: Gap, step: int) -> None:
     """Cut off or altered anywhere: it is refused, or (in a comment of git's) means the same."""
     whole = gap.answered().read_bytes()
-    for place in range(len(whole)):
+    for place in range(0, len(whole), step):
         gap.answers.write_bytes(whole[:place])
         gap.unfit("this bundle is refused")
         altered = bytearray(whole)

@@ -30,15 +30,20 @@ from redact_scene import (
 from test_verify import LEDGER, one, steps_of
 
 Shared = tuple[Project, Project, Project, Git]
+_TEMPLATE: list[tuple[Path, int, int]] = []
+"""Made by the first test that needs it, in the sealed environment of tests: a fixture of the module
+would have this machine's."""
 
 
 @pytest.fixture
-def shared(tmp_path: Path, template: tuple[Path, int, int]) -> Shared:
+def shared(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shared:
     """Three clones on one remote that holds the truth, and git in that remote.
 
     A run landed in the first; the second knows it, the third has only seen it being asked about.
     """
-    folder, now, nonces = template
+    if not _TEMPLATE:
+        _TEMPLATE.append(template(tmp_path_factory.mktemp("shared")))
+    folder, now, nonces = _TEMPLATE[0]
     shutil.copytree(folder, tmp_path, symlinks=True, dirs_exist_ok=True)
     clones = [Project(tmp_path / name, now, nonces + 500 * n) for n, name in enumerate("abc")]
     for clone in clones:
@@ -47,10 +52,8 @@ def shared(tmp_path: Path, template: tuple[Path, int, int]) -> Shared:
     return clones[0], clones[1], clones[2], Git(tmp_path / "hub.git")
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int]:
+def template(folder: Path) -> tuple[Path, int, int]:
     """What each test gets a copy of: its folder, the time in it, the nonces used."""
-    folder = tmp_path_factory.mktemp("shared")
     hub = folder / "hub.git"
     Git(folder)("init", "--quiet", "--bare", "--initial-branch=main", str(hub))
     begun = begin_scene(folder / "a", {"config.remote": "origin"})

@@ -89,7 +89,7 @@ def test_killed_on_the_way_to_main(tmp_path: Path) -> None:
     """A few points, evenly spaced over the tick."""
     scene = _approved(tmp_path / "scene")
     count = len(events_of(scene, tmp_path))
-    landed_once(scene, tmp_path, range(count // 7, count, count // 7))
+    landed_once(scene, tmp_path, range(count // 4, count, count // 4))
 
 
 def test_killed_on_the_way_to_the_revert(tmp_path: Path) -> None:

@@ -285,7 +285,10 @@ def test_one_that_cannot_be_heard_keeps_no_other_from_being_heard(tmp_path: Path
 
 
 @pytest.mark.parametrize("act", ["merge", "close", "nothing"])
-@pytest.mark.parametrize(("mode", "at"), [("direct", At.COMMANDS), ("pr", At.LANDING)])
+@pytest.mark.parametrize(
+    ("mode", "at"),
+    [pytest.param("direct", At.COMMANDS, marks=pytest.mark.long), ("pr", At.LANDING)],
+)
 def test_reviews_without_end_mute_nobody(tmp_path: Path, mode: str, at: At, act: str) -> None:
     """A stranger has filled them up. A close is heard, and a merge that landed the work; where
     changes that were requested would count, it is asked anew, with what to do."""

@@ -65,8 +65,17 @@ def test_a_head_that_is_not_what_is_asked(
     assert any(one.commit == commit and "src/evil.py" in one.what for one in found), found
 
 
-@pytest.mark.parametrize("mode", ["direct", "pr"])
-@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize(
+    ("mode", "method"),
+    [
+        ("direct", "squash"),
+        ("pr", "merge"),
+        ("pr", "rebase"),
+        pytest.param("direct", "merge", marks=pytest.mark.long),
+        pytest.param("direct", "rebase", marks=pytest.mark.long),
+        pytest.param("pr", "squash", marks=pytest.mark.long),
+    ],
+)
 def test_a_head_that_was_merged(tmp_path: Path, mode: str, method: str) -> None:
     """What lifeos asked, and an approver merged, is as the ledger claims."""
     scene = at_point(tmp_path, mode, At.LANDING)
