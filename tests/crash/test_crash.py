@@ -107,6 +107,7 @@ def test_killed_on_the_way_to_the_landing(story: Story, tmp_path: Path) -> None:
     lived_through(story.last, tmp_path / "points", points)
 
 
+@pytest.mark.long
 def test_killed_and_its_successor_too(story: Story, tmp_path: Path) -> None:
     """Whoever mends what was broken can be killed as well."""
     count = len(story.last.events)

@@ -92,6 +92,7 @@ def test_killed_on_the_way_to_main(tmp_path: Path) -> None:
     landed_once(scene, tmp_path, range(count // 4, count, count // 4))
 
 
+@pytest.mark.long
 def test_killed_on_the_way_to_the_revert(tmp_path: Path) -> None:
     """The same."""
     scene = _failed(tmp_path / "scene")
