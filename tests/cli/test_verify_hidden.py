@@ -28,10 +28,8 @@ from test_verify import (
     with_file,
     write,
 )
-from test_verify_areas import named, told
+from test_verify_areas import MALLORY, named, told
 from told import asked, landed, lifeos
-
-MALLORY = "mallory@example.invalid"
 
 
 @pytest.fixture

@@ -113,9 +113,9 @@ def leftovers(repo: Repo) -> Iterator[Line]:
 
 def _tick_at_work(repo: Repo) -> str:
     from lifeos.errors import Busy
-    from lifeos.store.lock import Lock
+    from lifeos.store.lock import TICK, Lock
 
-    path = repo.private_dir / "tick.lock"
+    path = repo.private_dir / TICK
     if not path.exists():
         return ""
     lock = Lock(path)

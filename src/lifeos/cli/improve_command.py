@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from lifeos.tick.improving import Found
     from lifeos.tick.wording import Wordsmith
 
-_PATIENCE = 5.0
-"""Seconds to wait for a tick that is at work."""
-
 
 class MetricData(Frozen):
     """The one metric: what is counted, its value now, what is projected, what is enough.
@@ -106,7 +103,7 @@ def command(
     metric is measured over its window, and if that does not hold, its revert is proposed by itself.
     """
     from lifeos.core.when import when
-    from lifeos.store.lock import Lock
+    from lifeos.store.lock import between_ticks
     from lifeos.tick.context import World
 
     ctx = frame_of(context).context(World(progress=progress))
@@ -115,8 +112,7 @@ def command(
         if dry_run:
             data = _data(ctx, _found(ctx, begin, smith=None), begin, {}, dry_run=True)
         else:
-            lock = Lock(ctx.repo.ensure_private() / "tick.lock", timeout=_PATIENCE)
-            with lock:  # a tick in between would ask the same
+            with between_ticks(ctx.repo.ensure_private()):  # a tick in between would ask the same
                 data = _ask(ctx, begin)
     if json:
         show_json("improve", data)

@@ -12,8 +12,6 @@ from lifeos.errors import Exit, UsageError
 
 __all__ = ["RedactData", "command"]
 
-_PATIENCE = 5.0
-
 
 def command(
     context: typer.Context,
@@ -54,21 +52,21 @@ def command(
 
 def _redact(frame: Frame, what: str, name: str, note: str, *, dry_run: bool) -> RedactData:
     from lifeos.cli.redact_order import ordered
-    from lifeos.store.lock import Lock
+    from lifeos.store.lock import between_ticks
 
     if not what:
         raise UsageError("say what: RUN:N NAME, or a blob", "lifeos show RUN N lists the files")
     if not note.strip() and not dry_run:
         raise UsageError("say why, for those who look for it", "--note TEXT")
     ctx = frame.context()
-    with ctx.repo, Lock(ctx.repo.ensure_private() / "tick.lock", timeout=_PATIENCE):
+    with ctx.repo, between_ticks(ctx.repo.ensure_private()):
         ctx.ledger.catch_up()
         return ordered(ctx, what, name, note, dry_run=dry_run)
 
 
 def _accept(frame: Frame) -> RedactData:
     from lifeos.cli.redact_accept import accepted
-    from lifeos.store.lock import Lock
+    from lifeos.store.lock import between_ticks
 
-    with frame.repo() as repo, Lock(repo.ensure_private() / "tick.lock", timeout=_PATIENCE):
+    with frame.repo() as repo, between_ticks(repo.ensure_private()):
         return accepted(repo)

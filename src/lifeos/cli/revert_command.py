@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lifeos.tick.revert import Unmark
 
 _BACKLOG = "BACKLOG.md"
-_PATIENCE = 5.0
-"""Seconds to wait for a tick that is at work."""
 
 
 class RevertData(Frozen):
@@ -52,11 +50,11 @@ def command(
     is open again, and waits for `lifeos retry`. What landed since stays; where it touched the
     same lines nothing is changed, and the paths are named.
     """
-    from lifeos.store.lock import Lock
+    from lifeos.store.lock import between_ticks
 
     ctx = frame_of(context).context()
     with ctx.repo:
-        lock = Lock(ctx.repo.ensure_private() / "tick.lock", timeout=_PATIENCE)
+        lock = between_ticks(ctx.repo.ensure_private())
         with lock:  # a tick in between would meet main half changed
             ctx.ledger.catch_up()
             data = _revert(ctx, what, dry_run=dry_run)

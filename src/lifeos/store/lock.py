@@ -97,6 +97,10 @@ def _signal_reaches(pid: int) -> bool:
     return True
 
 
+TICK = "tick.lock"
+"""The file in lifeos's own folder that a tick of this clone locks while it is at work."""
+
+
 class Lock:
     """An exclusive lock on a file, released by the kernel when its process dies.
 
@@ -158,6 +162,11 @@ class Lock:
     ) -> Literal[False]:
         self.release()
         return False
+
+
+def between_ticks(private: Path) -> Lock:
+    """The lock of whatever must not meet a tick: a command waits five seconds for one at work."""
+    return Lock(private / TICK, timeout=5.0)
 
 
 def _wait(descriptor: int, limit: float) -> bool:

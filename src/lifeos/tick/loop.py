@@ -36,7 +36,7 @@ from lifeos.store.checkout import InTheWay, recover
 from lifeos.store.git import GitTimeout
 from lifeos.store.history import ledger_anchors
 from lifeos.store.ledger import LedgerMoved, require_contains, require_seen
-from lifeos.store.lock import Lock
+from lifeos.store.lock import TICK, Lock
 from lifeos.store.maintenance import pack_if_many
 from lifeos.tick import calls, perform
 from lifeos.tick.attempt import Job, Result, Site, carry_out, failed, redacted
@@ -95,7 +95,7 @@ class Tick:
         Raises ``Busy`` when another tick runs in this clone.
         """
         private = self.ctx.repo.ensure_private()
-        lock = Lock(private / "tick.lock")
+        lock = Lock(private / TICK)
         try:
             lock.acquire(timeout=0)
         except Busy as busy:

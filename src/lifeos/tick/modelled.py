@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lifeos.agents import Agent, Modelled, Reply, Request
-from lifeos.agents.program import version_of
+from lifeos.agents.program import Program, version_of
 from lifeos.core import leaks
 from lifeos.core.canonical import sha256
 from lifeos.core.checkreport import CheckResult
@@ -24,7 +24,7 @@ from lifeos.core.review import Proven, Review
 from lifeos.core.spend import cost_of, dollars
 from lifeos.core.table import MAKER
 from lifeos.errors import UsageError
-from lifeos.model import FailureClass, Stage
+from lifeos.model import FailureClass, Stage, Usage
 from lifeos.proxy import Allowance, Meter, Route, opened
 from lifeos.proxy.meter import REFUSALS
 from lifeos.store.trees import lookup
@@ -192,25 +192,31 @@ def settled(reply: Reply, meter: Meter) -> Reply:
     return replace(reply, usage=meter.usage)
 
 
-def kept(agent: Agent, route: Route, meter: Meter, reply: Reply) -> dict[str, bytes]:
-    """The artifacts of every attempt with a model: who worked, each call's receipt, the talk."""
-    who = AgentFacts(
-        agent=agent.name,
-        version=version_of(agent),
+def who_worked(program: Agent | Program, route: Route, reply: Reply | None = None) -> AgentFacts:
+    """Which program worked on which model, and what it says of that."""
+    reported, ran = (reply.reported, reply.ran) if reply else (Usage(), ())
+    return AgentFacts(
+        agent=program.name,
+        version=version_of(program),
         model=route.name,
         provider=route.provider_name,
         id=route.model.id,
         family=route.model.family,
-        said_cost=reply.reported.cost,
-        said_tokens=reply.reported.tokens,
-        said_requests=reply.reported.requests,
+        said_cost=reported.cost,
+        said_tokens=reported.tokens,
+        said_requests=reported.requests,
         ran=tuple(
             RanFact(
                 command=each.command, status=each.status, seconds=each.seconds, denied=each.denied
             )
-            for each in reply.ran[:MOST_RAN]
+            for each in ran[:MOST_RAN]
         ),
     )
+
+
+def kept(agent: Agent, route: Route, meter: Meter, reply: Reply) -> dict[str, bytes]:
+    """The artifacts of every attempt with a model: who worked, each call's receipt, the talk."""
+    who = who_worked(agent, route, reply)
     return {"agent.json": who.model_dump_json(indent=1).encode(), **talk(meter)}
 
 

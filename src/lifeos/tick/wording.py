@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lifeos.agents import program_of
 from lifeos.agents.asking import ask
-from lifeos.agents.program import Call, Program, version_of
+from lifeos.agents.program import Call, Program
 from lifeos.agents.shipped import prompt as shipped_prompt
 from lifeos.core import leaks
 from lifeos.core.canonical import sha256
@@ -33,7 +33,7 @@ from lifeos.core.improve.wording import (
 )
 from lifeos.core.policy.words import AgentKind
 from lifeos.core.prompts import Bounds, NonceInside, render
-from lifeos.core.receipt import AgentFacts, Receipt
+from lifeos.core.receipt import Receipt
 from lifeos.core.replies import schema_text
 from lifeos.core.replies.wording import EXAMPLE, WordingReply, added_lines, read
 from lifeos.core.state import Due
@@ -45,7 +45,7 @@ from lifeos.tick import calls
 from lifeos.tick.attempt import Site
 from lifeos.tick.context import Context
 from lifeos.tick.drafting import Drafted, NoDraft, draft
-from lifeos.tick.modelled import route_of
+from lifeos.tick.modelled import route_of, who_worked
 from lifeos.tick.reading import Main
 
 
@@ -155,16 +155,8 @@ class Wordsmith:
         ):
             call = self._call(site, folder, told, door, route, pattern)
             asked = ask(program, call, lambda text: read(text, prompt, nonce), nonce=nonce)
-        who = AgentFacts(
-            agent=program.name,
-            version=version_of(program),
-            model=route.name,
-            provider=route.provider_name,
-            id=route.model.id,
-            family=route.model.family,
-        )
         return Paper(
-            who=who,
+            who=who_worked(program, route),
             reply=asked.value,
             added=tuple(added_lines(prompt, asked.value.prompt) or ()) if asked.value else (),
             answer=sha256(asked.last.text) if asked.value else "",

@@ -80,7 +80,7 @@ THRESHOLDS: Mapping[Category, Threshold] = {
         runs=1,
         cases=1,
         share=0.0,
-        says="lines with TODO, FIXME or XXX that a run landed and that are still on main",
+        says="lines of code with TODO, FIXME or XXX that a run landed and that are still on main",
     ),
     Category.FLAKE: Threshold(
         runs=2,
