@@ -11,7 +11,8 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -105,6 +106,15 @@ def parse(data: bytes, file: str, model: type[_Model]) -> tuple[_Model | None, t
 
     ``file`` is the name that the problems show.
     """
+    found, problems = _parsed(data, file, model)
+    return cast("_Model | None", found), problems
+
+
+@lru_cache(maxsize=256)
+def _parsed(
+    data: bytes, file: str, model: type[Frozen]
+) -> tuple[Frozen | None, tuple[Problem, ...]]:
+    """`parse`, once for each text: reading YAML is most of its cost, and rules rarely change."""
     document = strict_yaml.read(data, file)
     if document.problems:
         return None, document.problems
