@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import warm
 from loop_scene import TASK, Scene, begin_scene
 
 BOB = "bob@example.invalid"
@@ -45,15 +45,7 @@ class Project(Scene):
         # The commits of a test are of now: a question asked in the past would have expired.
         moment = f"{int(time.time())} +0000"
         dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
-        done = subprocess.run(
-            [sys.executable, "-m", "lifeos", *args],
-            cwd=at or self.folder,
-            env={**os.environ, **dates, **who, **env},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=120,
-        )
+        done = warm.run(args, at or self.folder, {**os.environ, **dates, **who, **env})
         said = Said(done)
         assert code is None or said.code == code, f"{args}: {said.code}\n{said.out}{said.err}"
         self.now = max(self.now, int(time.time()))

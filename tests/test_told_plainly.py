@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import warm
 from conftest import Git
 
 CHECK = 'checks:\n  - {name: green, run: "test ! -e red", kind: test, fast: true, timeout: 60}\n'
@@ -39,14 +39,7 @@ class Desk:
     git: Git
 
     def lifeos(self, *args: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "lifeos", *args],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = warm.run(args, self.folder, os.environ)
         return done.returncode, done.stdout + done.stderr
 
     def commit(self, path: str, text: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
 from loop_scene import BACKLOG, Scene, begin_scene
 
 _MADE: dict[str, Scene] = {}
@@ -68,16 +67,7 @@ class Said:
 
 def lifeos(folder: Path, *args: str, **environ: str) -> Said:
     """Run the real command line as a process of its own. No traceback may ever show."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lifeos", *args],
-        cwd=folder,
-        env=os.environ | environ,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-        timeout=120,
-    )
+    done = warm.run(args, folder, os.environ | environ, errors="surrogateescape")
     said = Said(done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in said.out + said.err, said.err
     assert said.code != 3, said.err

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from conftest import EMAIL, Git
 from fake_github import NAME, TOKEN, FakeGitHub, Ruleset, State
 from github_judge import required
@@ -58,15 +57,7 @@ class Said:
 
 def lifeos(folder: Path, *args: str, **environ: str) -> Said:
     """Run the real command line as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lifeos", *args],
-        cwd=folder,
-        env=os.environ | environ,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    done = warm.run(args, folder, os.environ | environ)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     assert done.returncode != 3, done.stderr
     return Said(done.returncode, done.stdout, done.stderr)

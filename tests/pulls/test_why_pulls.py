@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import warm
 from lifeos.core.answers import answer_path
 from lifeos.core.records import Resolved
 from lifeos.core.table import INTRUDED
@@ -20,15 +19,8 @@ from pull_scene import WORK, OnForge
 
 def why(scene: OnForge, what: str, *options: str) -> Any:
     """The data of `lifeos why --json` in the clone."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lifeos", "why", what, "--json", *options],
-        cwd=scene.folder,
-        env={**os.environ, **scene.environ},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    typed = ["why", what, "--json", *options]
+    done = warm.run(typed, scene.folder, {**os.environ, **scene.environ})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["data"]
 
