@@ -49,14 +49,14 @@ FULL = Size(
     rounds=21,
 )
 QUICK = Size(
-    short=300,
-    long=1_000,
-    tasks=200,
-    backlog=1_000,
-    writers=8,
-    each=5,
-    appends=60,
-    rounds=5,
+    short=100,
+    long=300,
+    tasks=50,
+    backlog=200,
+    writers=4,
+    each=3,
+    appends=20,
+    rounds=2,
 )
 
 

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import warm
 from conftest import Git, require
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "real-package"
@@ -36,14 +37,7 @@ class Clone:
 
     def lifeos(self, *args: str, code: int = 0) -> str:
         """Run a command of lifeos; what it said on standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "lifeos", *args],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = warm.run(args, self.folder, os.environ, seconds=300)
         assert done.returncode == code, (
             f"{args}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         )
