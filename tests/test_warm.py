@@ -58,7 +58,7 @@ def test_what_python_reads_at_its_start_starts_it_anew(repo: Path, tmp_path: Pat
 
 
 def test_it_is_killed_when_it_takes_too_long(repo: Path) -> None:
-    """And nothing of it is left; the next one answers."""
+    """Then the one that waits is told, and the next one answers."""
     Git(repo)("commit", "--quiet", "--allow-empty", "--message=A")
     warm.run(["init", "--commit"], repo, os.environ)
     with pytest.raises(subprocess.TimeoutExpired):
