@@ -1,10 +1,10 @@
 """Command lines in processes of their own, which find what lifeos imports from others imported.
 
-Three fifths of the processors' time of tests that type commands went into starting them, and most
-of that into importing pydantic, typer and their like. So a process that has imported these, and
-nothing of lifeos, is copied for each command (``fork``): it imports lifeos, reads its arguments and
-environment, and ends as ``python -m lifeos`` does. Where the start itself is what a test is about,
-and where a command is watched or killed, it is started anew.
+Three fifths of the processors' time of tests that type commands went into starting them. Importing
+pydantic, typer and their like is two fifths of a short command. So a process that has imported
+these, and nothing of lifeos, is copied for each command (``fork``): it imports lifeos, reads its
+arguments and environment, and ends as ``python -m lifeos`` does. Where the start itself is what a
+test is about, and where a command is watched or killed, it is started anew.
 
 Run as a program, this is the process that is copied.
 """
