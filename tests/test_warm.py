@@ -38,7 +38,7 @@ def test_it_says_the_same(repo: Path, typed: str) -> None:
 
 
 def test_nothing_of_one_reaches_the_next(repo: Path) -> None:
-    """Neither environment nor folder stays; nothing of lifeos is imported before it is asked."""
+    """Neither environment nor folder stays."""
     Git(repo)("commit", "--quiet", "--allow-empty", "--message=A")
     warm.run(["init", "--commit"], repo, os.environ)
     first = warm.run(["status"], repo, os.environ)
@@ -47,14 +47,20 @@ def test_nothing_of_one_reaches_the_next(repo: Path) -> None:
     assert warm.run(["status"], repo, os.environ).stdout == first.stdout
 
 
-def test_what_python_reads_at_its_start_starts_it_anew(repo: Path, tmp_path: Path) -> None:
-    """A variable of Python's own counts: such a command is started by itself."""
+@pytest.mark.parametrize("whose", ["the command's", "the test's"])
+def test_what_python_reads_at_its_start_starts_it_anew(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """A variable of Python's own counts, also where the test has it for all that it starts."""
+    warm.run(["--version"], repo, os.environ)  # the process that is copied is there
     place = tmp_path / "lifeos"
     place.mkdir()
     (place / "__init__.py").touch()
     (place / "__main__.py").write_text("print('another lifeos')")
-    done = warm.run(["status"], repo, {**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert done.stdout == "another lifeos\n"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    if whose == "the test's":
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert warm.run(["status"], repo, env).stdout == "another lifeos\n"
 
 
 def test_it_is_killed_when_it_takes_too_long(repo: Path) -> None:

@@ -43,7 +43,8 @@ def run(
     ``errors`` is about what is no UTF-8 in what it says. Raises ``subprocess.TimeoutExpired`` after
     so many seconds, when it has been killed.
     """
-    if _settled(env) != _settled(os.environ):
+    server, settled = _server()
+    if _settled(env) != settled:
         return subprocess.run(
             [sys.executable, "-m", "lifeos", *args], cwd=cwd, env=env, timeout=seconds,
             capture_output=True, encoding="utf-8", errors=errors, check=False,
@@ -53,8 +54,8 @@ def run(
         with theirs, _TURN:
             asked = json.dumps([list(args), str(cwd), dict(env)]).encode() + b"\n"
             fds = [out.fileno(), err.fileno(), theirs.fileno()]
-            sent = socket.send_fds(_server(), [asked], fds)
-            _server().sendall(asked[sent:])
+            sent = socket.send_fds(server, [asked], fds)
+            server.sendall(asked[sent:])
             pid = int(lines.readline())
         mine.settimeout(seconds)
         try:
@@ -76,15 +77,15 @@ def _read(file: IO[bytes]) -> bytes:
 
 
 @functools.cache
-def _server() -> socket.socket:
-    """The way to the process that is copied. It ends with this one."""
+def _server() -> tuple[socket.socket, dict[str, str]]:
+    """The way to the process that is copied, and what that began with. It ends with this one."""
     mine, theirs = socket.socketpair()
     subprocess.Popen(
         [sys.executable, __file__, str(theirs.fileno())],
         pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     theirs.close()
-    return mine
+    return mine, _settled(os.environ)
 
 
 # --- the process that is copied ------------------------------------------------------------------
