@@ -221,12 +221,14 @@ def test_no_new_ledger_while_main_names_one(place: Place) -> None:
 
 
 def test_a_rewound_ledger_is_refused(place: Place) -> None:
-    """The clone that has seen more says so, and records nothing."""
+    """The clone that has seen more says so with what mends it, and records nothing."""
     hub, first = place
     first.cli("tick")
     hub.git("update-ref", LEDGER, f"{LEDGER}~3")
     before = hub.tip()
-    assert "lacks" in first.cli("tick", code=1).err
+    said = first.cli("tick", code=1).err
+    assert "lacks" in said
+    assert "git push origin lifeos/ledger" in said
     assert hub.tip() == before
 
 

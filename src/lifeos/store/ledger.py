@@ -118,8 +118,9 @@ class Ledger:
                 raise _redacted_on(remote)
             raise LedgerBroken(
                 f"lifeos/ledger of this clone has transitions that the one of {remote.name} lacks",
-                f"git log {tip[:12]}..lifeos/ledger shows them: either they were recorded while"
-                f" the rules said `remote: none`, or the ledger of {remote.name} was rewound",
+                f"git log {tip[:12]}..lifeos/ledger shows them: if they were recorded while the"
+                f" rules said `remote: none`, git push {remote.name} lifeos/ledger; else the ledger"
+                f" of {remote.name} was rewound: find out who did",
             )
         ledger._bring_local()
         return ledger
