@@ -23,6 +23,7 @@ from lifeos.core.state import Item, Run, Snapshot
 from lifeos.governance import load_set
 from lifeos.initial import render_init
 from lifeos.model import Decision
+from lifeos.process import untraced
 from lifeos.store.entries import read_entries
 from lifeos.store.ledger import Ledger
 from lifeos.store.repo import Repo
@@ -183,6 +184,7 @@ class Scene:
             nonce=self.nonce,
             environ={**os.environ, **self.environ},
             progress=progress,
+            trace=trace or untraced,
         )
         with Repo.open(self.folder, *((trace,) if trace else ())) as repo:
             ledger = Ledger.open(repo) or begin(repo, world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ class Gatherer:
     """Gathers facts again and again in one tick; what cannot have changed is remembered."""
 
     ctx: Context
-    here: set[str] = field(default_factory=set)  # runs whose attempts this process carries
+    here: Collection[str] = ()  # runs whose attempts this process carries, as it is now
     elsewhere: bool = False  # attempts are carried out on other machines, by other processes
     site: Callable[[], Site] | None = None  # where an agent can be asked; None: by others only
     opened: int = 0

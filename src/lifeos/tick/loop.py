@@ -65,9 +65,11 @@ class Tick:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.gatherer = Gatherer(ctx, site=self._site)
         self.report = Report()
+        # By future, and not by run: what an attempt left may be recorded, and the next attempt of
+        # its run be under way, before its thread has ended.
         self.running: dict[Future[None], str] = {}
+        self.gatherer = Gatherer(ctx, here=self.running.values(), site=self._site)
         # Runs, and items of proposals, whose landing something of the person's blocks.
         self.waiting: set[str] = set()
         self.looked_at = ""  # the commit of main that was last gathered from
@@ -397,7 +399,6 @@ class Tick:
         run = self.ctx.ledger.snapshot.runs[step.run]
         job = perform.job_of(self.ctx, run, claim)
         self.ctx.world.progress(f"{claim.stage} {claim.n} of {run.id}: {run.title}")
-        self.gatherer.here.add(run.id)
         if self.ctx.limits.jobs > 1:  # else nobody could tell whose line it is
             say = site.progress
             site = replace(site, progress=lambda line: say(f"{run.task}:{line}"))
@@ -418,7 +419,7 @@ class Tick:
     def _wait(self) -> None:
         done, _ = wait(self.running, return_when=FIRST_COMPLETED)
         for future in done:
-            self.gatherer.here.discard(self.running.pop(future))
+            del self.running[future]
             future.result()  # an error here is a defect or a full disk: the tick fails
         ledger, timer = self.ctx.ledger, self.ctx.world.timer
         patience = REFETCH if self.ctx.rules.approvals.trust is not Trust.MERGE else RELOOK
