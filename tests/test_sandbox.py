@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from lifeos import seccomp
-from lifeos.bubblewrap import Bubblewrap, programs
+from lifeos.bubblewrap import Bubblewrap, Start, programs
+from lifeos.confinement import confinement, system
 from lifeos.core.policy.envelope import Limits
 from lifeos.errors import UsageError
 from lifeos.process import Ended
 from lifeos.sandbox import Mount, NoSandbox, choose, python_tools, scrubbed_env
-from lifeos.watch import MEGABYTE, TooDeep, measure, settle
+from lifeos.watch import MEGABYTE, TooDeep, Watch, measure, settle
 
 SMALL = Limits(seconds=20, memory_mb=256, processes=24, disk_mb=16, output_kb=64)
 inside = pytest.mark.sandbox
@@ -213,6 +214,30 @@ def test_a_sandbox_that_cannot_start_is_an_error(folder: Path) -> None:
     with pytest.raises(UsageError, match="could not start sh") as caught:
         sh(folder, "true", mounts=[Mount(Path("/no/such/folder"), "/x")])
     assert "/no/such/folder" in caught.value.message
+
+
+@inside
+def test_a_sandbox_that_ends_before_its_gate_is_opened_says_why(folder: Path) -> None:
+    """Its first process may end at any time after it was given its users."""
+    options = [*confinement(network=False), *system(SMALL, network=False)]
+    options += ["--ro-bind", "/no/such/folder", "/x"]
+
+    class Late(Watch):
+        """Hears of the first process, which is last before the gate, when that has ended."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "root" and value:
+                sandbox.wait(20)
+
+    with Start(options, Late(SMALL, folder, 0)) as start:
+        argv = start.argv(programs()[0].path, ["true"])
+        sandbox = subprocess.Popen(argv, pass_fds=start.inherited, stderr=subprocess.PIPE)
+        start.let_go(sandbox.pid)
+        assert not start.command_started()
+    assert sandbox.stderr is not None
+    assert b"/no/such/folder" in sandbox.stderr.read()
+    sandbox.stderr.close()
 
 
 # A prepared environment beneath the folder

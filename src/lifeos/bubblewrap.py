@@ -130,7 +130,7 @@ class Bubblewrap:
                     *("--chdir", WORK, "--remount-ro", "/"),
                     *environment(variables),
                 ]
-                with _Start(options, watch) as start:
+                with Start(options, watch) as start:
                     ended = run(
                         start.argv(program, [*preload(variables), *command]),
                         cwd=None,
@@ -252,7 +252,7 @@ def _overlay_works(program: Path, scratch: Path) -> bool:
     return asked.ok
 
 
-class _Start:
+class Start:
     """What is handed to one bubblewrap, and its first process up to the end of it."""
 
     def __init__(self, options: Sequence[str], watch: Watch) -> None:
@@ -263,7 +263,7 @@ class _Start:
         self._open: set[int] = set()
         self._theirs: list[int] = []
 
-    def __enter__(self) -> _Start:
+    def __enter__(self) -> Start:
         self.status, status = self._pipe(ours=0)
         self.info, info = self._pipe(ours=0)
         self.gate, gate = self._pipe(ours=1)
@@ -312,9 +312,9 @@ class _Start:
         first = int(json.loads(told[: told.index(b"}") + 1])["child-pid"])
         try:
             self._confine(first)
-        except (ProcessLookupError, FileNotFoundError):
+            os.write(self.gate, b"1")
+        except (ProcessLookupError, FileNotFoundError, BrokenPipeError):
             return  # it failed before the gate was opened, and says why on its standard error
-        os.write(self.gate, b"1")
 
     def _confine(self, first: int) -> None:
         """The users and limits of the first process, which waits at the gate."""
