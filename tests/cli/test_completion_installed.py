@@ -23,11 +23,15 @@ def path(tmp_path: Path) -> str:
     return f"{program.parent}:{os.environ['PATH']}"
 
 
-def bash(path: str, script: str) -> str:
-    """What bash prints. It must succeed."""
+def bash(path: str, script: str, name: str = "bash") -> str:
+    """What bash prints, going by this name. It must succeed.
+
+    It stays the parent of what it runs, which tells by that name which shell it is in.
+    """
     require("bash", shutil.which("bash") is not None, "apt-get install bash")
     done = subprocess.run(
-        ["bash", "--norc", "-euc", script],
+        [name, "--norc", "-euc", f"{script}\n:"],
+        executable=shutil.which("bash"),
         env={**os.environ, "PATH": path, "SHELL": "/bin/bash"},
         capture_output=True,
         text=True,
@@ -40,7 +44,7 @@ def bash(path: str, script: str) -> str:
 
 def test_bash_completes_commands_options_and_values(path: str, sealed: Path) -> None:
     """After the installation, in a shell that has read what it wrote."""
-    bash(path, "lifeos --install-completion bash")
+    bash(path, "lifeos --install-completion")
     assert "lifeos.sh" in (sealed / ".bashrc").read_text(encoding="utf-8")
     asked = {
         "lifeos met": "metrics",
@@ -55,9 +59,16 @@ def test_bash_completes_commands_options_and_values(path: str, sealed: Path) -> 
     assert bash(path, script).split("\n") == [*asked.values(), ""]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_what_would_be_installed_can_be_shown(path: str, shell: str) -> None:
-    """For those who keep their own files."""
-    shown = bash(path, f"lifeos --show-completion {shell}")
+@pytest.mark.parametrize(
+    ("shell", "begins"),
+    [
+        ("bash", "_lifeos_completion() {"),
+        ("zsh", "#compdef lifeos"),
+        ("fish", "complete --command lifeos"),
+    ],
+)
+def test_what_would_be_installed_can_be_shown(path: str, shell: str, begins: str) -> None:
+    """For those who keep their own files: what the shell reads that they are in."""
+    shown = bash(path, "lifeos --show-completion", shell)
+    assert shown.startswith(begins)
     assert "_LIFEOS_COMPLETE" in shown
-    assert "lifeos" in shown
