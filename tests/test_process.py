@@ -219,3 +219,32 @@ def test_ctrl_c_ends_the_group(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=20)
     assert out == b"interrupted\n"
     assert gone(int(pid.read_text()))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_it_is_started_ends_it(name: str) -> None:
+    """It comes as soon as there is a process, and before anybody else could know of it."""
+    caller = textwrap.dedent(f"""
+        import signal, sys
+        from lifeos.process import run
+
+        def at_start(frame, event, process):
+            if event == "return" and frame.f_code.co_name == "_start":
+                sys.setprofile(None)
+                print(process.pid, flush=True)
+                signal.raise_signal(signal.{name})
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        sys.setprofile(at_start)
+        try:
+            run(["sleep", "300"], cwd=None, env={ENV!r}, seconds=60, output_limit=10)
+        except KeyboardInterrupt:
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            print("interrupted")
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", caller], capture_output=True, text=True, timeout=60, check=True
+    )
+    pid, said = done.stdout.splitlines()
+    assert said == "interrupted"
+    assert gone(int(pid))

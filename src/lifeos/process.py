@@ -12,10 +12,12 @@ import os
 import selectors
 import signal as signals
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from lifeos.errors import UsageError
@@ -210,8 +212,11 @@ def run(
     name = Path(argv[0]).name
     trace(f"process:before:{name}")
     started = clock()
-    talk = _Conversation(_start(argv, cwd, env, stdin, pass_fds), stdin, output_limit, on_output)
+    talk: _Conversation | None = None
     try:
+        with _interrupts_held():
+            process = _start(argv, cwd, env, stdin, pass_fds)
+            talk = _Conversation(process, stdin, output_limit, on_output)
         if on_start is not None:
             on_start(talk.process.pid)
         timed_out, stopped = _serve_until_the_end(talk, started + seconds, should_stop, clock)
@@ -219,9 +224,10 @@ def run(
             _terminate(talk)
         _drain(talk)
     finally:
-        _kill_group(talk.process)
-        talk.process.wait()
-        talk.close()
+        if talk is not None:
+            _kill_group(talk.process)
+            talk.process.wait()
+            talk.close()
     status = talk.process.returncode
     ended = Ended(
         status=status,
@@ -235,6 +241,29 @@ def run(
     )
     trace(f"process:after:{name}")
     return ended
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end of this: a process that has begun can be ended then.
+
+    Python hears them in its main thread alone. One that is not heard by it is left as it is.
+    """
+    heard: list[int] = []
+    before: dict[int, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for interrupt in (signals.SIGINT, signals.SIGTERM):
+            handler = signals.getsignal(interrupt)
+            if callable(handler):
+                before[interrupt] = handler
+                signals.signal(interrupt, lambda got, _: heard.append(got))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signals.signal(number, handler)
+        for got in heard:
+            before[got](got, None)
 
 
 def _start(
